@@ -1,0 +1,78 @@
+"""graphgrad: write an expression once; draw it, step through it, prove it, train it.
+
+>>> import graphgrad as gg
+>>> x, w, b = gg.var("x", 2.0), gg.var("w", 3.0), gg.var("b", 1.0)
+>>> loss = abs(4 - (x * w + b))
+>>> loss.value
+3.0
+>>> loss.backward()
+>>> w.grad, b.grad
+(2.0, 1.0)
+
+The graph, the rule book and the gradients are loaded at once and need NumPy only; what draws,
+records and parses is loaded when first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from graphgrad import errors, functions, gradient, ops
+from graphgrad.context import scope
+from graphgrad.functions import *  # noqa: F403
+from graphgrad.gradient import backward, grad, hessian, jacobian, jvp, vjp
+from graphgrad.graph import Edge, Node, ancestors, const, evaluate, var
+from graphgrad.ops.activation import *  # noqa: F403
+from graphgrad.ops.arithmetic import *  # noqa: F403
+from graphgrad.ops.conv import conv2d, conv2d_input, conv2d_kernel, fold, windows
+from graphgrad.ops.elementwise import *  # noqa: F403
+from graphgrad.ops.index import scatter_add, take
+from graphgrad.ops.linear import matmul, outer
+from graphgrad.ops.random import random_uniform
+from graphgrad.ops.reduce import argmax, logsumexp, max, mean, min, prod, sum
+from graphgrad.ops.shape import *  # noqa: F403
+from graphgrad.primitive import TABLE as PRIMITIVES
+from graphgrad.primitive import Primitive
+
+if TYPE_CHECKING:
+    from graphgrad.drawing.figure import draw
+    from graphgrad.networks import to_networkx
+    from graphgrad.parser import parse, parse_value
+    from graphgrad.recorder import Tape, tape
+    from graphgrad.scalars import expand
+
+__version__ = "0.1.0"
+
+_LATER = {
+    "draw": "graphgrad.drawing.figure",
+    "expand": "graphgrad.scalars",
+    "parse": "graphgrad.parser",
+    "parse_value": "graphgrad.parser",
+    "Tape": "graphgrad.recorder",
+    "tape": "graphgrad.recorder",
+    "to_networkx": "graphgrad.networks",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module 'graphgrad' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_LATER[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})
+
+
+__all__ = [
+    "PRIMITIVES", "Edge", "Node", "Primitive", "Tape", "ancestors", "argmax", "backward", "const",
+    "conv2d", "conv2d_input", "conv2d_kernel", "draw", "errors", "evaluate", "expand", "fold",
+    "functions", "grad", "gradient", "hessian", "jacobian", "jvp", "logsumexp", "matmul", "max",
+    "mean", "min", "ops", "outer", "parse", "parse_value", "prod", "random_uniform",
+    "scatter_add", "scope", "sum", "take", "tape", "to_networkx", "var", "vjp", "windows",
+]  # fmt: skip
+__all__ += functions.__all__ + ops.activation.__all__ + ops.arithmetic.__all__
+__all__ += ops.elementwise.__all__ + ops.shape.__all__

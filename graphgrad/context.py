@@ -1,0 +1,136 @@
+"""Where a node is made: its scope, the source line that wrote it, the node it is a derivative of.
+
+What one can do: open a scope with ``with scope("hidden"):``, ask a node's `Source` for its file,
+line and text. The state lives in one context variable, so threads and tasks do not mix.
+"""
+
+from __future__ import annotations
+
+import linecache
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import CodeType
+from typing import Any, NamedTuple
+
+__all__ = ["Source", "scope"]
+
+
+class Here(NamedTuple):
+    """What new nodes inherit from the place they are made in."""
+
+    scope: str = ""
+    origin: Any = None
+    source: Source | None = None
+
+
+class Source:
+    """The place that made a node: a line of Python, or a position in expression text."""
+
+    __slots__ = ("_code", "_lasti", "_line", "_text")
+
+    def __init__(
+        self, code: CodeType | None, lasti: int = 0, line: int = 0, text: str | None = None
+    ):
+        self._code, self._lasti, self._line, self._text = code, lasti, line, text
+
+    @property
+    def filename(self) -> str:
+        """The file's name, or ``<expression>`` for parsed text."""
+        return self._code.co_filename if self._code else "<expression>"
+
+    @property
+    def function(self) -> str:
+        """The function's qualified name, or an empty string for parsed text."""
+        return self._code.co_qualname if self._code else ""
+
+    @property
+    def line(self) -> int:
+        """The line number, from 1."""
+        if self._code is None:
+            return self._line
+        found = self._code.co_firstlineno
+        for start, end, line in self._code.co_lines():
+            if start <= self._lasti < end and line is not None:
+                found = line
+        return found
+
+    @property
+    def text(self) -> str:
+        """The line itself, stripped; empty when the file cannot be read."""
+        if self._text is not None:
+            return self._text
+        return linecache.getline(self.filename, self.line).strip()
+
+    def __repr__(self) -> str:
+        return f"{self.filename}:{self.line}: {self.text}"
+
+
+_here: ContextVar[Here] = ContextVar("graphgrad_here", default=Here())  # noqa: B039 (immutable)
+here = _here.get
+_sources: dict[tuple[int, int], Source] = {}
+
+
+@contextmanager
+def scope(name: str) -> Iterator[str]:
+    """Put the nodes made inside into the group `name`, within the groups already open.
+
+    Args:
+        name: a group's name, such as ``"hidden"``; a slash separates levels.
+
+    Yields:
+        The full path, such as ``"network/hidden"``.
+
+    Raises:
+        ValueError: when `name` is empty.
+
+    Example:
+        >>> import graphgrad as gg
+        >>> with gg.scope("hidden"):
+        ...     y = gg.var("x", 2.0) * 3
+        >>> y.scope
+        'hidden'
+    """
+    if not isinstance(name, str) or not name.strip("/"):
+        raise ValueError(f"scope name {name!r}: expected a non-empty string")
+    old = _here.get()
+    path = f"{old.scope}/{name.strip('/')}" if old.scope else name.strip("/")
+    token = _here.set(old._replace(scope=path))
+    try:
+        yield path
+    finally:
+        _here.reset(token)
+
+
+@contextmanager
+def making(**changes: Any) -> Iterator[None]:
+    """Give the nodes made inside another `scope`, `origin` or `source`."""
+    token = _here.set(_here.get()._replace(**changes))
+    try:
+        yield
+    finally:
+        _here.reset(token)
+
+
+def caller() -> Source | None:
+    """Return the nearest place outside the package (the lessons count as outside).
+
+    Called for every node, so it only remembers the code object and the position in it; the line
+    number is looked up when somebody asks.
+    """
+    frame = sys._getframe(1)
+    while frame is not None:
+        module = frame.f_globals.get("__name__", "")
+        if module[:9] != "graphgrad" or module[9:10] not in ("", ".") or module[:17] == _LESSONS:
+            code = frame.f_code
+            key = (id(code), frame.f_lasti)
+            source = _sources.get(key)
+            if source is None:
+                source = _sources[key] = Source(code, frame.f_lasti)
+            return source
+        frame = frame.f_back  # type: ignore[assignment]
+    return None
+
+
+_LESSONS = "graphgrad.lessons"

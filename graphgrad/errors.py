@@ -1,0 +1,51 @@
+"""Every error graphgrad raises on purpose. Each is also the builtin error a caller would catch."""
+
+from __future__ import annotations
+
+__all__ = [
+    "DefinitionError",
+    "DrawingError",
+    "DtypeError",
+    "GradientError",
+    "GraphError",
+    "MissingDependencyError",
+    "MissingValueError",
+    "ParseError",
+    "ShapeError",
+]
+
+
+class GraphError(Exception):
+    """Base of all errors below: ``except gg.errors.GraphError`` catches every one of them."""
+
+
+class ShapeError(GraphError, ValueError):
+    """Shapes that do not fit each other, an axis out of range, an index out of bounds."""
+
+
+class DtypeError(GraphError, TypeError):
+    """A data type an operation cannot take, or a Python object that is no number or array."""
+
+
+class MissingValueError(GraphError, ValueError):
+    """A value was asked for, but a variable it depends on has none yet."""
+
+
+class GradientError(GraphError, ValueError):
+    """A gradient that is not defined as asked: of a vector, of an integer, towards a stranger."""
+
+
+class ParseError(GraphError, ValueError):
+    """Expression text that is not in the grammar. The message marks the place under the text."""
+
+
+class DrawingError(GraphError, RuntimeError):
+    """Graphviz could not lay out or write a picture."""
+
+
+class DefinitionError(GraphError, ValueError):
+    """A primitive whose block contradicts itself, or whose name is taken."""
+
+
+class MissingDependencyError(GraphError, ImportError):
+    """An optional library is not installed. The message says what to install."""

@@ -1,0 +1,18 @@
+"""The rule book: every primitive operation, one block each. Importing this fills the table."""
+
+from graphgrad.ops import (
+    activation,
+    arithmetic,
+    conv,
+    elementwise,
+    index,
+    linear,
+    random,
+    reduce,
+    shape,
+)
+
+__all__ = [
+    "activation", "arithmetic", "conv", "elementwise", "index", "linear", "random", "reduce",
+    "shape",
+]  # fmt: skip

@@ -1,0 +1,374 @@
+"""Convolution of images and the two products its derivatives need; windows and their transpose.
+
+Images are (N, C, H, W): examples, channels, rows, columns; kernels (K, C, kh, kw). As in every
+deep learning library "convolution" does not flip the kernel (it is a cross-correlation). The
+three products are bilinear, and the derivative of each is made of the other two, to any order.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+
+from graphgrad import dtypes, shapes
+from graphgrad.errors import ShapeError
+from graphgrad.ops.define import case, structured
+
+__all__ = ["conv2d", "conv2d_input", "conv2d_kernel", "fold", "windows"]
+
+Pair = tuple[int, int]
+
+
+def pair(name: str, value: Any, least: int = 1) -> Pair:
+    """Return an int or a pair of ints as a pair of ints of at least `least`."""
+    try:
+        two = (operator.index(value),) * 2 if hasattr(value, "__index__") else tuple(
+            operator.index(v) for v in value
+        )
+    except TypeError:
+        two = ()
+    if len(two) != 2 or min(two) < least:
+        raise ShapeError(f"{name}={value!r}: expected an int or two ints of at least {least}")
+    return two
+
+
+def borders(padding: Any, size: Pair, stride: Pair, image: Pair) -> tuple[Pair, Pair]:
+    """Return padding as ((top, bottom), (left, right)).
+
+    "valid" is none; "same" gives ceil(length / stride) outputs, the odd one after the image.
+    """
+    if padding == "valid":
+        return (0, 0), (0, 0)
+    if padding == "same":
+        whole = [
+            max((-(-n // s) - 1) * s + k - n, 0)
+            for n, s, k in zip(image, stride, size, strict=True)
+        ]
+        return tuple((t // 2, t - t // 2) for t in whole)  # type: ignore[return-value]
+    if isinstance(padding, str):
+        raise ShapeError(f"padding={padding!r}: expected 'same', 'valid', an int or pairs of ints")
+    if isinstance(padding, tuple | list) and any(isinstance(p, tuple | list) for p in padding):
+        if len(padding) != 2:
+            raise ShapeError(f"padding={padding!r}: expected two (before, after) pairs")
+        return pair("padding", padding[0], 0), pair("padding", padding[1], 0)
+    rows, columns = pair("padding", padding, 0)
+    return (rows, rows), (columns, columns)
+
+
+def _image(x: shapes.Shape, what: str) -> None:
+    if len(x) != 4:
+        raise ShapeError(f"{what} has shape {x}; expected four axes (see the docstring)")
+
+
+def _shape_of(x: Any) -> shapes.Shape:
+    return x.shape if hasattr(x, "shape") else np.shape(x)
+
+
+def _padded(x: Any, padding: tuple[Pair, Pair]) -> Any:
+    if padding == ((0, 0), (0, 0)):
+        return x
+    return np.pad(x, ((0, 0),) * (x.ndim - 2) + padding)
+
+
+def _view(x: Any, size: Pair, stride: Pair) -> Any:
+    view = np.lib.stride_tricks.sliding_window_view(x, size, axis=(-2, -1))  # type: ignore[call-overload]
+    return view[..., :: stride[0], :: stride[1], :, :]
+
+
+def _fold(columns: Any, stride: Pair, image: Pair) -> Any:
+    """Add windows (..., oh, ow, kh, kw) back to where they came from in an image."""
+    oh, ow, kh, kw = columns.shape[-4:]
+    out = np.zeros(columns.shape[:-4] + image, columns.dtype)
+    for p in range(kh):
+        for q in range(kw):
+            rows = slice(p, p + stride[0] * oh, stride[0])
+            cols = slice(q, q + stride[1] * ow, stride[1])
+            out[..., rows, cols] += columns[..., p, q]
+    return out
+
+
+def _outputs(image: shapes.Shape, size: Pair, stride: Pair, padding: Any) -> shapes.Shape:
+    return tuple(
+        shapes.windows(n, k, s, p)
+        for n, k, s, p in zip(image[-2:], size, stride, padding, strict=True)
+    )
+
+
+def _windows(x: Any, size: Any, stride: Any = None) -> Any:
+    kernel = pair("size", size)
+    step = kernel if stride is None else pair("stride", stride)
+    return (x,), {"size": kernel, "stride": step}
+
+
+def _windows_shape(x: shapes.Shape, size: Pair, stride: Pair) -> shapes.Shape:
+    if len(x) < 2:
+        raise ShapeError(f"shape {x}: windows need at least two axes")
+    return x[:-2] + _outputs(x, size, stride, ((0, 0), (0, 0))) + size
+
+
+windows = structured(
+    "windows",
+    doc="""Return all windows of the last two axes, side by side.
+
+    Args:
+        x: shape (..., H, W).
+        size: of a window, an int or (kh, kw).
+        stride: between windows, an int or a pair; by default the size, so that none overlap.
+
+    Returns:
+        Shape (..., oh, ow, kh, kw).
+
+    Example:
+        >>> import graphgrad as gg
+        >>> gg.windows(gg.var("x", shape=(1, 4, 4)), 2).shape
+        (1, 2, 2, 2, 2)
+    """,
+    prepare=_windows,
+    forward=lambda x, size, stride: _view(x, size, stride),
+    shape=_windows_shape,
+    kind="move",
+    vjp=[lambda g, y, x, size, stride: fold(g, x.shape[-2:], stride)],
+    linear="each",
+    text="windows(#1)",
+    latex=r"\operatorname{windows}\left(#1\right)",
+    cases=[case((1, 4, 5), size=2), case((3, 5), size=(2, 3), stride=1), case((4, 4), 2, 3)],
+)
+
+
+def _fold_prepare(x: Any, image: Any, stride: Any) -> Any:
+    return (x,), {"image": pair("image", image), "stride": pair("stride", stride)}
+
+
+def _fold_shape(x: shapes.Shape, image: Pair, stride: Pair) -> shapes.Shape:
+    if len(x) < 4 or _outputs(image, x[-2:], stride, ((0, 0), (0, 0))) != x[-4:-2]:  # type: ignore[arg-type]
+        raise ShapeError(f"shape {x} does not hold the windows of an image {image}")
+    return x[:-4] + image
+
+
+fold = structured(
+    "fold",
+    doc="""Return windows added back to where they came from: the transpose of `windows`.
+
+    Args:
+        x: shape (..., oh, ow, kh, kw).
+        image: the size (H, W) of the result's last two axes.
+        stride: between windows, an int or a pair.
+
+    Example:
+        >>> import graphgrad as gg
+        >>> gg.fold(gg.var("g", shape=(2, 2, 2, 2)), (4, 4), 2).shape
+        (4, 4)
+    """,
+    prepare=_fold_prepare,
+    forward=lambda x, image, stride: _fold(np.asarray(x), stride, image),
+    shape=_fold_shape,
+    kind="gather",
+    vjp=[lambda g, y, x, image, stride: windows(g, x.shape[-2:], stride)],
+    linear="each",
+    text="fold(#1)",
+    latex=r"\operatorname{fold}\left(#1\right)",
+    cases=[
+        case((2, 2, 2, 2), image=(4, 4), stride=2),
+        case((1, 2, 3, 2, 2), image=(3, 4), stride=1),
+    ],
+)
+
+
+def _conv(x: Any, kernel: Any, stride: Any = 1, padding: Any = 0) -> Any:
+    image, taps = _shape_of(x), _shape_of(kernel)
+    _image(image, "conv2d: the image")
+    _image(taps, "conv2d: the kernel")
+    step = pair("stride", stride)
+    around = borders(padding, taps[2:], step, image[2:])  # type: ignore[arg-type]
+    return (x, kernel), {"stride": step, "padding": around}
+
+
+def _conv_shape(x: shapes.Shape, w: shapes.Shape, stride: Pair, padding: Any) -> shapes.Shape:
+    if x[1] != w[1]:
+        raise ShapeError(f"the image has {x[1]} channels, the kernel expects {w[1]}")
+    return (x[0], w[0], *_outputs(x, w[2:], stride, padding))  # type: ignore[arg-type]
+
+
+def _conv_forward(x: Any, w: Any, stride: Pair, padding: Any) -> Any:
+    view = _view(_padded(x, padding), w.shape[2:], stride)
+    return np.tensordot(view, w, ((1, 4, 5), (1, 2, 3))).transpose(0, 3, 1, 2)
+
+
+def _input_forward(g: Any, w: Any, stride: Pair, padding: Any, image: Pair) -> Any:
+    columns = np.tensordot(g, w, ((1,), (0,))).transpose(0, 3, 1, 2, 4, 5)
+    (top, bottom), (left, right) = padding
+    whole = _fold(columns, stride, (image[0] + top + bottom, image[1] + left + right))
+    return whole[..., top : top + image[0], left : left + image[1]]
+
+
+def _kernel_forward(x: Any, g: Any, stride: Pair, padding: Any, size: Pair) -> Any:
+    view = _view(_padded(x, padding), size, stride)[:, :, : g.shape[2], : g.shape[3]]
+    return np.tensordot(g, view, ((0, 2, 3), (0, 2, 3)))
+
+
+conv2d = structured(
+    "conv2d",
+    doc="""Return the convolution of images with kernels (no flip, as in all deep learning).
+
+    y[n, k, i, j] = Σ x[n, c, i·s + p, j·s + q] · kernel[k, c, p, q] over c, p, q.
+
+    Args:
+        x: images, shape (N, C, H, W).
+        kernel: shape (K, C, kh, kw).
+        stride: an int or (rows, columns).
+        padding: zeros around the image: an int, (rows, columns), two (before, after) pairs,
+            "valid" (none) or "same" (as many outputs as inputs at stride 1).
+
+    Returns:
+        Shape (N, K, oh, ow).
+
+    Raises:
+        ShapeError: when the channels differ or the kernel does not fit.
+
+    Example:
+        >>> import graphgrad as gg
+        >>> x, w = gg.var("x", shape=(1, 3, 8, 8)), gg.var("w", shape=(16, 3, 3, 3))
+        >>> gg.conv2d(x, w, padding="same").shape
+        (1, 16, 8, 8)
+    """,
+    prepare=_conv,
+    forward=_conv_forward,
+    shape=_conv_shape,
+    kind="conv",
+    vjp=[
+        lambda g, y, x, w, stride, padding: conv2d_input(g, w, stride, padding, x.shape[2:]),
+        lambda g, y, x, w, stride, padding: conv2d_kernel(x, g, stride, padding, w.shape[2:]),
+    ],
+    dtype=dtypes.arithmetic,
+    linear="each",
+    text="#1 ⋆ #2",
+    latex=r"#1 \star #2",
+    precedence=2,
+    symbol="⋆",
+    cases=[
+        case((2, 2, 5, 4), (3, 2, 3, 2)),
+        case((1, 1, 5, 5), (1, 1, 3, 3), stride=2, padding=1),
+        case((1, 2, 6, 5), (2, 2, 2, 3), stride=(2, 1), padding="same"),
+        case((1, 1, 4, 4), (1, 1, 2, 2), stride=3, padding=((0, 1), (1, 0))),
+    ],
+)
+
+
+def _input(g: Any, kernel: Any, stride: Any, padding: Any, image: Any) -> Any:
+    size = pair("image", image)
+    step = pair("stride", stride)
+    around = borders(padding, _shape_of(kernel)[2:], step, size)  # type: ignore[arg-type]
+    return (g, kernel), {"stride": step, "padding": around, "image": size}
+
+
+def _input_shape(
+    g: shapes.Shape, w: shapes.Shape, stride: Pair, padding: Any, image: Pair
+) -> shapes.Shape:
+    _image(g, "the first input")
+    _image(w, "the kernel")
+    x = (g[0], w[1], *image)
+    if _conv_shape(x, w, stride, padding) != g:
+        raise ShapeError(f"shape {g} is not what conv2d makes of {x} and {w}")
+    return x
+
+
+conv2d_input = structured(
+    "conv2d_input",
+    doc="""Return the transpose of `conv2d` in its image, also called transposed convolution.
+
+    Args:
+        g: shape (N, K, oh, ow), as conv2d gives.
+        kernel: shape (K, C, kh, kw).
+        stride, padding: as in `conv2d`.
+        image: the size (H, W) of the result.
+
+    Returns:
+        Shape (N, C, H, W).
+
+    Example:
+        >>> import graphgrad as gg
+        >>> g, w = gg.var("g", shape=(1, 2, 3, 3)), gg.var("w", shape=(2, 1, 2, 2))
+        >>> gg.conv2d_input(g, w, 1, 0, (4, 4)).shape
+        (1, 1, 4, 4)
+    """,
+    prepare=_input,
+    forward=_input_forward,
+    shape=_input_shape,
+    kind="conv",
+    vjp=[
+        lambda g, y, u, w, stride, padding, image: conv2d(g, w, stride, padding),
+        lambda g, y, u, w, stride, padding, image: conv2d_kernel(
+            g, u, stride, padding, w.shape[2:]
+        ),
+    ],
+    dtype=dtypes.arithmetic,
+    linear="each",
+    text="#1 ⋆ᵀ #2",
+    latex=r"#1 \star^{\top} #2",
+    precedence=2,
+    symbol="⋆ᵀ",
+    cases=[
+        case((1, 2, 2, 2), (2, 1, 2, 3), stride=1, padding=0, image=(3, 4)),
+        case((1, 1, 3, 3), (1, 2, 3, 3), stride=2, padding=1, image=(5, 6)),
+    ],
+)
+
+
+def _kernel(x: Any, g: Any, stride: Any, padding: Any, size: Any) -> Any:
+    taps = pair("size", size)
+    step = pair("stride", stride)
+    around = borders(padding, taps, step, _shape_of(x)[2:])  # type: ignore[arg-type]
+    return (x, g), {"stride": step, "padding": around, "size": taps}
+
+
+def _kernel_shape(
+    x: shapes.Shape, g: shapes.Shape, stride: Pair, padding: Any, size: Pair
+) -> shapes.Shape:
+    _image(x, "the image")
+    _image(g, "the second input")
+    w = (g[1], x[1], *size)
+    if _conv_shape(x, w, stride, padding) != g:
+        raise ShapeError(f"shape {g} is not what conv2d makes of {x} and {w}")
+    return w
+
+
+conv2d_kernel = structured(
+    "conv2d_kernel",
+    doc="""Return the transpose of `conv2d` in its kernel.
+
+    Args:
+        x: images, shape (N, C, H, W).
+        g: shape (N, K, oh, ow), as conv2d gives.
+        stride, padding: as in `conv2d`.
+        size: the size (kh, kw) of the kernel.
+
+    Returns:
+        Shape (K, C, kh, kw).
+
+    Example:
+        >>> import graphgrad as gg
+        >>> x, g = gg.var("x", shape=(1, 1, 4, 4)), gg.var("g", shape=(1, 2, 3, 3))
+        >>> gg.conv2d_kernel(x, g, 1, 0, (2, 2)).shape
+        (2, 1, 2, 2)
+    """,
+    prepare=_kernel,
+    forward=_kernel_forward,
+    shape=_kernel_shape,
+    kind="conv",
+    vjp=[
+        lambda g, y, x, u, stride, padding, size: conv2d_input(u, g, stride, padding, x.shape[2:]),
+        lambda g, y, x, u, stride, padding, size: conv2d(x, g, stride, padding),
+    ],
+    dtype=dtypes.arithmetic,
+    linear="each",
+    text="#1 ⋆ₖ #2",
+    latex=r"#1 \star_{k} #2",
+    precedence=2,
+    symbol="⋆ₖ",
+    cases=[
+        case((1, 2, 3, 4), (1, 2, 2, 2), stride=1, padding=0, size=(2, 3)),
+        case((2, 1, 5, 6), (2, 1, 3, 3), stride=2, padding=1, size=(3, 3)),
+    ],
+)

@@ -1,0 +1,200 @@
+"""How a primitive is written: `elementwise` and `structured` make its record and register it.
+
+An elementwise primitive states one partial derivative per input, as a rule ``(y, *xs, **settings)``
+or as a number where it is the same everywhere; broadcasting and summing back are done here, once.
+A structured primitive states one contribution per input, as a rule ``(g, y, *xs, **settings)``.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any
+
+from graphgrad import dtypes, shapes
+from graphgrad.errors import DefinitionError, DtypeError
+from graphgrad.primitive import TABLE, Case, Kink, Primitive, Rule, Settings, register
+
+__all__ = ["Elementwise", "case", "elementwise", "kink", "number", "structured"]
+
+REAL = (-3.0, 3.0)
+"""The interval from which tests draw inputs unless a block says otherwise."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Elementwise(Primitive):
+    """A primitive that maps entries to an entry; `partials` has one rule or number per input."""
+
+    partials: tuple[Rule, ...] = ()
+
+    def partial(self, i: int, y: Any, xs: Sequence[Any], settings: Settings) -> Any:
+        """Return ∂y/∂x_i: a node, an array or a plain number; None where none exists."""
+        rule = self.partials[i]
+        return rule(y, *xs, **settings) if callable(rule) else rule
+
+    def has_rule(self, i: int) -> bool:
+        """Return whether a gradient can flow to input `i` at all."""
+        return self.partials[i] is not None
+
+    def vjp(self, i: int, g: Any, y: Any, xs: Sequence[Any], settings: Settings) -> Any:
+        """Return ``g * ∂y/∂x_i``, summed over the axes along which x_i was broadcast."""
+        rule = self.partials[i]
+        local = rule(y, *xs, **settings) if callable(rule) else rule
+        if local is None or (type(local) is int and local == 0):
+            return 0
+        if type(local) is int and local in (1, -1):
+            product = g if local == 1 else -g
+        else:
+            product = g * local
+        shape = xs[i].shape
+        return product if product.shape == shape else TABLE["sum_to"](product, shape)
+
+
+def elementwise(
+    name: str,
+    *,
+    doc: str,
+    forward: Callable[..., Any],
+    partials: Sequence[Rule],
+    sympy: Callable[..., Any],
+    code: str,
+    latex: str | Callable[..., str],
+    text: str | Callable[..., str] | None = None,
+    precedence: int = 9,
+    symbol: str | None = None,
+    dtype: Callable[..., Any] = dtypes.floating,
+    domain: Sequence[tuple[float, float]] | None = None,
+    kinks: Sequence[Kink] = (),
+    convention: str = "",
+    analytic: Callable[..., Any] | None = None,
+    prepare: Callable[..., Any] | None = None,
+    linear: str = "",
+) -> Primitive:
+    """Define an elementwise primitive. The fields are those of `Primitive`, and `partials`.
+
+    Raises:
+        DefinitionError: when the name is taken or a field does not fit the number of inputs.
+    """
+    n = len(partials)
+    names = [p.name for p in inspect.signature(prepare or forward).parameters.values()][:n]
+    domain = tuple(domain or [REAL] * n)
+    if len(domain) != n:
+        raise DefinitionError(f"{name}: {n} partials, but {len(domain)} domains")
+    if text is None:
+        text = f"{name}({', '.join(f'#{k + 1}' for k in range(n))})"
+    primitive = Elementwise(
+        name=name,
+        doc=_document(name, doc, names, convention, elementwise=True),
+        forward=forward,
+        shape=_broadcast,
+        dtype=dtype,
+        kind="map",
+        rules=tuple(partials),
+        partials=tuple(partials),
+        prepare=prepare,
+        sympy=sympy,
+        code=code,
+        text=text,
+        latex=latex,
+        precedence=precedence,
+        symbol=name if symbol is None else symbol,
+        linear=linear,
+        analytic=analytic,
+        domain=domain,
+        kinks=tuple(kinks),
+        convention=convention,
+    )
+    registered: Primitive = register(primitive)
+    return registered
+
+
+def structured(
+    name: str,
+    *,
+    doc: str,
+    forward: Callable[..., Any],
+    shape: Callable[..., shapes.Shape],
+    kind: str,
+    vjp: Sequence[Rule] | Rule,
+    dtype: Callable[..., Any] = dtypes.same,
+    cases: Sequence[Case] = (),
+    text: str | Callable[..., str] | None = None,
+    latex: str | Callable[..., str] | None = None,
+    symbol: str | None = None,
+    convention: str = "",
+    **fields: Any,
+) -> Primitive:
+    """Define a primitive that is more than a map; `vjp` is one rule per input, or one variadic.
+
+    Raises:
+        DefinitionError: when the name is taken or no case for the tests is given.
+    """
+    if not cases:
+        raise DefinitionError(f"{name}: give at least one case, for the tests to try")
+    variadic = callable(vjp)
+    signature = inspect.signature(fields.get("prepare") or forward)
+    primitive = Primitive(
+        name=name,
+        doc=_document(name, doc, list(signature.parameters), convention, elementwise=False),
+        forward=forward,
+        shape=shape,
+        dtype=dtype,
+        kind=kind,
+        rules=(vjp,) if variadic else tuple(vjp),  # type: ignore[arg-type]
+        variadic=variadic,
+        cases=tuple(cases),
+        text=text,
+        latex=latex,
+        symbol=name if symbol is None else symbol,
+        convention=convention,
+        **fields,
+    )
+    registered: Primitive = register(primitive)
+    return registered
+
+
+def case(*args: Any, **settings: Any) -> Case:
+    """Return a call for the tests: a tuple of sizes stands for a random array of that shape."""
+    return Case(args, settings)
+
+
+def kink(at: float | tuple[float, ...], *partials: float) -> Kink:
+    """Return a point of convention and the partial derivatives used there."""
+    return Kink(at if isinstance(at, tuple) else (at,), partials)
+
+
+def number(name: str, value: Any) -> float:
+    """Return a setting as a float, or say that a setting is no place for a node."""
+    if isinstance(value, bool) or not (isinstance(value, Real) or hasattr(value, "__index__")):
+        raise DtypeError(
+            f"{name}={value!r}: expected a real number; a setting is part of the operation, "
+            f"so a value to be learned or varied has to enter as an input"
+        )
+    return float(value)
+
+
+def _broadcast(*given: shapes.Shape, **settings: Any) -> shapes.Shape:
+    return shapes.broadcast(*given)
+
+
+def _document(name: str, doc: str, names: list[str], convention: str, elementwise: bool) -> str:
+    lines = [doc.strip()]
+    if convention:
+        lines += ["", f"Convention: {convention}"]
+    if elementwise:
+        listed = ", ".join(names)
+        lines += [
+            "",
+            "Args:",
+            f"    {listed}: nodes, numbers or arrays of shapes that broadcast.",
+            "",
+            "Returns:",
+            "    A node of the broadcast shape if any input is a node, else an array or number.",
+            "",
+            "Raises:",
+            "    ShapeError: when the shapes do not broadcast.",
+            "    DtypeError: when an input is a mask or no number.",
+        ]
+    return "\n".join(lines)
