@@ -70,6 +70,7 @@ class Source:
 _here: ContextVar[Here] = ContextVar("graphgrad_here", default=Here())  # noqa: B039 (immutable)
 here = _here.get
 _sources: dict[tuple[int, int], Source] = {}
+_inside: dict[str | None, bool] = {}
 
 
 @contextmanager
@@ -121,8 +122,12 @@ def caller() -> Source | None:
     """
     frame = sys._getframe(1)
     while frame is not None:
-        module = frame.f_globals.get("__name__", "")
-        if module[:9] != "graphgrad" or module[9:10] not in ("", ".") or module[:17] == _LESSONS:
+        package = frame.f_globals.get("__package__")
+        inside = _inside.get(package)
+        if inside is None:
+            parts = (package or "").split(".")
+            inside = _inside[package] = parts[0] == "graphgrad" and parts[1:2] != ["lessons"]
+        if not inside:
             code = frame.f_code
             key = (id(code), frame.f_lasti)
             source = _sources.get(key)
@@ -131,6 +136,3 @@ def caller() -> Source | None:
             return source
         frame = frame.f_back  # type: ignore[assignment]
     return None
-
-
-_LESSONS = "graphgrad.lessons"

@@ -413,13 +413,17 @@ def _as_nodes(operands: Sequence[Any]) -> list[Node]:
     # Python's own numbers take the type of the arrays they meet, as in NumPy: x32 * 2.0 is float32.
     meets = [x.dtype for x in operands if hasattr(x, "dtype") and x.dtype.kind != "b"]
     common = dtypes.promote(*map(dtypes.canonical, meets)) if meets else None
-    return [x if isinstance(x, Node) else const(x, _weak(x, common)) for x in operands]
+    return [x if isinstance(x, Node) else _constant(x, common) for x in operands]
 
 
-def _weak(x: Any, common: Dtype | None) -> Dtype | None:
-    if common is None or type(x) not in (int, float):
-        return None
-    return dtypes.FLOAT64 if type(x) is float and not dtypes.is_float(common) else common
+def _constant(x: Any, common: Dtype | None) -> Node:
+    kind = type(x)
+    if common is None or kind not in (int, float):
+        return const(x)
+    weak = dtypes.FLOAT64 if kind is float and not dtypes.is_float(common) else common
+    node = Node(CONSTANT, (), _no_settings, (), weak, False)
+    node._value, node._changed = weak.type(x), 1
+    return node
 
 
 def const(value: Any, dtype: Any = None, name: str | None = None) -> Node:

@@ -23,9 +23,6 @@ def broadcast(*shapes: Shape) -> Shape:
         >>> broadcast((3, 1), (4,))
         (3, 4)
     """
-    first = shapes[0]
-    if all(s == first for s in shapes):
-        return first
     ndim = max(map(len, shapes))
     result = [1] * ndim
     for shape in shapes:

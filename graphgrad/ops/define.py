@@ -175,8 +175,11 @@ def number(name: str, value: Any) -> float:
     return float(value)
 
 
-def _broadcast(*given: shapes.Shape, **settings: Any) -> shapes.Shape:
-    return shapes.broadcast(*given)
+def _broadcast(first: shapes.Shape, *more: shapes.Shape, **settings: Any) -> shapes.Shape:
+    for shape in more:
+        if shape != first:
+            return shapes.broadcast(first, *more)
+    return first
 
 
 def _document(name: str, doc: str, names: list[str], convention: str, elementwise: bool) -> str:
