@@ -64,8 +64,8 @@ def softmax(x: Any, axis: int = -1) -> Any:
 
     Example:
         >>> import graphgrad as gg
-        >>> gg.softmax(gg.var("x", [1000.0, 1000.0])).value.tolist()
-        [0.5, 0.5]
+        >>> gg.softmax(gg.var("x", [1000.0, 0.0, -1000.0])).value.tolist()
+        [1.0, 0.0, 0.0]
     """
     return exp(x - logsumexp(x, axis, keepdims=True))
 

@@ -77,6 +77,7 @@ class Primitive:
         code: scalar code, ``{0}`` the first input, ``{name}`` a setting.
         text, latex: templates with #1, #2 … for the inputs; a function of the settings gives one.
         precedence: of `text`: 1 sums, 2 products, 3 signs, 4 powers, ATOM closed forms.
+        silent: whether formulas of derivative rules may leave it out: it only rearranges.
         symbol: what its node shows in a picture.
         linear: "each" when linear in each input alone, "all" when in all together, else "".
         analytic: `forward` continued to complex numbers, for the complex step; None when
@@ -102,6 +103,7 @@ class Primitive:
     text: str | Callable[..., str] | None = None
     latex: str | Callable[..., str] | None = None
     precedence: int = ATOM
+    silent: bool = False
     symbol: str = ""
     linear: str = ""
     analytic: Callable[..., Any] | None = None

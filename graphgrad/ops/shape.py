@@ -49,6 +49,7 @@ reshape = structured(
     kind="move",
     vjp=[lambda g, y, x, shape: reshape(g, x.shape)],
     linear="each",
+    silent=True,
     text="reshape(#1)",
     latex=r"\operatorname{reshape}(#1)",
     cases=[case((2, 3), shape=(3, 2)), case((4,), shape=(2, -1)), case((), shape=(1, 1))],
@@ -84,7 +85,7 @@ transpose = structured(
     linear="each",
     text=lambda axes: "#1ᵀ" if _reverses(axes) else f"transpose(#1, {axes})",
     latex=lambda axes: (
-        "{#1}^{\\top}" if _reverses(axes) else rf"\operatorname{{transpose}}_{{{axes}}}(#1)"
+        "#1^{\\top}" if _reverses(axes) else rf"\operatorname{{transpose}}_{{{axes}}}(#1)"
     ),
     precedence=5,
     symbol="ᵀ",
@@ -121,6 +122,7 @@ broadcast_to = structured(
     kind="move",
     vjp=[lambda g, y, x, shape: sum_to(g, x.shape)],
     linear="each",
+    silent=True,
     text="broadcast(#1)",
     latex=r"\operatorname{broadcast}(#1)",
     symbol="broadcast",
@@ -419,7 +421,7 @@ cast = structured(
     kind="map",
     vjp=[lambda g, y, x, dtype: cast(g, x.dtype)],
     linear="each",
-    text=lambda dtype: f"{dtype.name}(#1)",
-    latex=lambda dtype: rf"\operatorname{{{dtype.name}}}(#1)",
+    text="[#1]",
+    latex=r"\left[#1\right]",
     cases=[case((2, 3), dtype="float64")],
 )

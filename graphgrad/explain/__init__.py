@@ -1,0 +1,1 @@
+"""Explanations of a recorded run: names, numbers and formulas, shared by all displays."""

@@ -1,0 +1,171 @@
+"""Formulas of operations and of derivative rules, in text and LaTeX, from the rules themselves.
+
+A rule is run once on placeholders, and the graph it makes is written down as a template with #g
+for the upstream adjoint, #y for the result, #1, #2 … for the inputs. So the text on an arrow is
+the rule that computes its number; the two cannot disagree.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from graphgrad.dtypes import Dtype
+from graphgrad.explain.numbers import number
+from graphgrad.graph import CONSTANT, Node, var
+from graphgrad.ops.define import Elementwise
+from graphgrad.primitive import ATOM, Primitive
+from graphgrad.shapes import Shape
+
+__all__ = ["fill", "local_template", "operation_template", "pullback_template", "render"]
+
+Text = tuple[str, int]
+_MINUS = ("−", "-")
+
+
+def render(node: Node, style: str = "text") -> str:
+    """Return the formula of a small graph; leaves are written by name or number.
+
+    Steps that only reshape or repeat are left out. A mask in square brackets is 1 where it holds
+    and 0 elsewhere (Iverson's bracket).
+
+    Args:
+        node: the graph's root.
+        style: ``"text"`` or ``"latex"``.
+
+    Example:
+        >>> import graphgrad as gg
+        >>> x, y = gg.var("x", 2.0), gg.var("y", 3.0)
+        >>> render(4 - (x * y + gg.exp(-x)))
+        '4 − (x·y + exp(−x))'
+        >>> render((1 - x) / y, "latex")
+        '\\\\frac{1 - x}{y}'
+    """
+    return _render(node, style)[0]
+
+
+def _render(node: Node, style: str) -> Text:
+    if not node.inputs:
+        if node.primitive is CONSTANT and not node.name:
+            text = number(node._value) if node.size == 1 else f"const{list(node.shape)}"
+            return (text.replace("−", "-") if style == "latex" else text), _sign(text)
+        return node.name or node.op, ATOM
+    p = node.primitive
+    if p.silent:
+        return _render(node.inputs[0], style)
+    template = operation_template(p, len(node.inputs), node.settings, style)
+    parts = [_render(x, style) for x in node.inputs]
+    return _insert(template, p.precedence, parts), p.precedence
+
+
+def _sign(text: str) -> int:
+    return 3 if text.startswith(_MINUS) else ATOM
+
+
+def operation_template(p: Primitive, inputs: int, settings: Any, style: str = "text") -> str:
+    """Return the template of an operation, #1, #2 … for its inputs."""
+    given = p.template(style, settings)
+    if given is None:
+        listed = ", ".join(f"#{k + 1}" for k in range(inputs))
+        name = p.name if style == "text" else rf"\operatorname{{{p.name}}}".replace("_", r"\_")
+        given = f"{name}({listed})"
+    return given
+
+
+def _insert(template: str, precedence: int, parts: Sequence[Text]) -> str:
+    """Fill a template's places, with brackets where an operand binds less than its place."""
+
+    def place(match: re.Match[str]) -> str:
+        k = int(match[1]) - 1
+        text, binds = parts[k]
+        start, end = match.span()
+        enclosed = template[start - 1 : start] == "{" and template[end : end + 1] == "}"
+        if precedence == ATOM or enclosed:
+            return text
+        loose = binds < precedence or (binds == precedence and (k > 0 or precedence >= 3))
+        signed = k > 0 and text.startswith(_MINUS)
+        return f"({text})" if loose or signed else text
+
+    return re.sub(r"#(\d+)", place, template)
+
+
+@functools.lru_cache(maxsize=4096)
+def _templates(
+    p: Primitive,
+    position: int,
+    settings: tuple[tuple[str, Any], ...],
+    inputs: tuple[tuple[Shape, Dtype], ...],
+    output: tuple[Shape, Dtype],
+    style: str,
+) -> tuple[str, int, str]:
+    """Return the text of the local partial (or "", for structured rules), its binding strength
+    and the text of the contribution."""
+    keyed = dict(settings)
+    xs = [var(f"#{k + 1}", shape=s, dtype=d) for k, (s, d) in enumerate(inputs)]
+    y = var("#y", shape=output[0], dtype=output[1])
+    g = var("#g", shape=output[0], dtype=output[1])
+    local, binds = "", ATOM
+    if isinstance(p, Elementwise):
+        local, binds = _written(p.partial(position, y, xs, keyed), style)
+    return local, binds, _written(p.vjp(position, g, y, xs, keyed), style)[0]
+
+
+def _written(result: Any, style: str) -> Text:
+    if isinstance(result, Node):
+        return _render(result, style)
+    text = number(0 if result is None else result)
+    return (text.replace("−", "-") if style == "latex" else text), _sign(text)
+
+
+def _keyed(node: Node, position: int, style: str) -> tuple[str, int, str]:
+    return _templates(
+        node.primitive,
+        position,
+        tuple(node.settings.items()),
+        tuple((x.shape, x.dtype) for x in node.inputs),
+        (node.shape, node.dtype),
+        style,
+    )
+
+
+def local_template(node: Node, position: int, style: str = "text") -> str:
+    """Return the local derivative of an elementwise node as a template; "" for any other.
+
+    Example:
+        >>> import graphgrad as gg
+        >>> local_template(gg.tanh(gg.var("x", 0.5)), 0)
+        '1 − #y²'
+    """
+    return _keyed(node, position, style)[0]
+
+
+def pullback_template(node: Node, position: int, style: str = "text") -> str:
+    """Return the contribution to the input's adjoint as a template, #g the upstream adjoint.
+
+    Example:
+        >>> import graphgrad as gg
+        >>> pullback_template(gg.var("W", [[1, 2]]) @ gg.var("X", [[3], [4]]), 0)
+        '#g @ #2ᵀ'
+    """
+    return _keyed(node, position, style)[2]
+
+
+def fill(template: str, y: str, xs: Sequence[str], g: str = "") -> str:
+    """Return a template with names put in; a negative number gets brackets beside a sign.
+
+    Example:
+        >>> fill("1 − #y²", "a", ["x"]), fill("#1", "y", ["−2"]), fill("2·#1", "y", ["−2"])
+        ('1 − a²', '−2', '2·(−2)')
+    """
+
+    def place(match: re.Match[str]) -> str:
+        text = {"y": y, "g": g}.get(match[1]) or xs[int(match[1]) - 1]
+        start = match.start()
+        alone = start == 0 or template[start - 1] in "([|"
+        follows = template[match.end() : match.end() + 1]
+        tight = follows in ("²", "^", "ᵀ")
+        return f"({text})" if text.startswith(_MINUS) and (not alone or tight) else text
+
+    return re.sub(r"#(y|g|\d+)", place, template)

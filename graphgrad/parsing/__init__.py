@@ -1,0 +1,1 @@
+"""What `graphgrad.parser` is made of: excerpts with a caret, tokens, and the making of nodes."""
