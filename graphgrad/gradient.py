@@ -135,7 +135,7 @@ def vjp(y: Node, wrt: Node | Sequence[Node], cotangent: Any) -> Any:
     """
     wanted = _wanted(wrt)
     _require_float(y, "y")
-    seed = cotangent if isinstance(cotangent, Node) else const(cotangent, y.dtype)
+    seed = _typed(cotangent, y)
     if seed.shape != y.shape:
         raise ShapeError(f"cotangent of shape {seed.shape} for y of shape {y.shape}: must agree")
     order = ancestors(y)
@@ -171,7 +171,7 @@ def jvp(y: Any, wrt: Sequence[Node], tangents: Sequence[Any]) -> Any:
     outputs = [y] if isinstance(y, Node) else list(y)
     moved: dict[Node, Node] = {}
     for x, dx in zip(wanted, tangents, strict=True):
-        node = dx if isinstance(dx, Node) else const(dx, x.dtype)
+        node = _typed(dx, x)
         if node.shape != x.shape:
             raise ShapeError(f"tangent of shape {node.shape} for {describe(x)} of {x.shape}")
         moved[x] = node
@@ -285,6 +285,13 @@ def backward(loss: Node, accumulate: bool = False) -> None:
 
 
 graph.BACKWARD = backward
+
+
+def _typed(direction: Any, like: Node) -> Node:
+    """Return a tangent or cotangent as a node of the type of the node it belongs to."""
+    if not isinstance(direction, Node):
+        return const(direction, like.dtype)
+    return direction if direction.dtype is like.dtype else direction.astype(like.dtype)
 
 
 def _wanted(wrt: Node | Sequence[Node]) -> list[Node]:

@@ -361,6 +361,7 @@ UFUNCS = {
     "subtract": "sub", "multiply": "mul", "divide": "div", "true_divide": "div",
     "negative": "neg", "absolute": "abs", "power": "pow", "float_power": "pow",
     "arcsin": "asin", "arccos": "acos", "arctan": "atan", "arctan2": "atan2",
+    "bitwise_and": "logical_and", "bitwise_or": "logical_or", "invert": "logical_not",
 }  # fmt: skip
 """NumPy's names of functions the rule book calls otherwise."""
 
@@ -422,7 +423,9 @@ def _constant(x: Any, common: Dtype | None) -> Node:
         return const(x)
     weak = dtypes.FLOAT64 if kind is float and not dtypes.is_float(common) else common
     node = Node(CONSTANT, (), _no_settings, (), weak, False)
-    node._value, node._changed = weak.type(x), 1
+    exact = weak is dtypes.FLOAT64
+    node._value = weak.type(x) if exact else as_value(x, weak, "constant")
+    node._changed = 1
     return node
 
 
@@ -488,8 +491,6 @@ def var(
     kind = dtypes.canonical(dtype)
     array = None if value is None else as_value(value, kind, f"value of variable {name!r}")
     size = () if shape is None else as_shape(shape)
-    if -1 in size:
-        raise ShapeError(f"shape {size} of variable {name!r}: sizes must not be negative")
     if array is not None:
         if shape is not None and array.shape != size:
             raise ShapeError(f"variable {name!r}: value of shape {array.shape}, but shape={size}")
@@ -516,13 +517,12 @@ def as_value(value: Any, dtype: Any, what: str) -> Any:
             f"{_shown(value)}"
         )
     target = dtypes.canonical(array.dtype if dtype is None else dtype)
-    if target.kind in "ib" and array.dtype.kind == "f" and not np.array_equal(
-        array, array.astype(target)
-    ):
+    with np.errstate(all="ignore"):
+        copy = np.array(array, dtype=target, order="C")
+    if target.kind in "ib" and array.dtype is not target and not np.array_equal(array, copy):
         raise DtypeError(f"{what}: {_shown(value)} does not fit {target} without loss")
-    if array.ndim == 0:
-        return target.type(array)
-    copy = np.array(array, dtype=target, order="C")
+    if not copy.ndim:
+        return copy[()]
     copy.flags.writeable = False
     return copy
 
@@ -645,10 +645,10 @@ def evaluate(
     Example:
         >>> import graphgrad as gg
         >>> x = gg.var("x", 2.0)
-        >>> evaluate([x * x], {x: 3.0})
-        [9.0]
+        >>> float(evaluate([x * x], {x: 3.0})[0])
+        9.0
     """
-    known: dict[Node, Any] = dict(values or {})
+    known: dict[Node, Any] = {n: np.asarray(v)[()] for n, v in (values or {}).items()}
     stack, seen = [n for n in outputs if n not in known], set(outputs)
     order = []
     while stack:

@@ -10,7 +10,7 @@ import operator
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from graphgrad.errors import ShapeError
+from graphgrad.errors import DtypeError, ShapeError
 
 Shape = tuple[int, ...]
 Key = tuple[Any, ...]
@@ -73,15 +73,15 @@ def one_axis(axis: Any, ndim: int) -> int:
     return k % ndim
 
 
-def as_shape(shape: Any) -> Shape:
-    """Return `shape`, an int or an iterable of ints, as a tuple; sizes must be at least -1."""
+def as_shape(shape: Any, least: int = 0) -> Shape:
+    """Return `shape`, an int or an iterable of ints, as a tuple; sizes must be at least `least`."""
     try:
         given = (operator.index(shape),) if hasattr(shape, "__index__") else tuple(
             operator.index(n) for n in shape
         )
     except TypeError:
         raise ShapeError(f"shape {shape!r}: expected an int or a tuple of ints") from None
-    if any(n < -1 for n in given):
+    if any(n < least for n in given):
         raise ShapeError(f"shape {given}: sizes must not be negative")
     return given
 
@@ -192,10 +192,15 @@ def _one_index(p: Any, n: int, axis: int) -> Any:
             start, stop, step = p.indices(n)
         except (TypeError, ValueError) as problem:
             raise ShapeError(f"slice {p!r}: {problem}") from None
+        if not range(start, stop, step):  # its bounds could be -1, which would count from the end
+            return (0, 0, 1)
         return (start, None if stop < 0 else stop, step)
-    if isinstance(p, bool):
-        raise ShapeError(f"index {p!r}: expected an integer, a slice, None or an integer array")
-    k = operator.index(p)
+    try:
+        k = operator.index(None if isinstance(p, bool) else p)
+    except TypeError:
+        raise DtypeError(
+            f"index {p!r}: expected ints, slices, None, Ellipsis or integer arrays"
+        ) from None
     if not -n <= k < n:
         raise ShapeError(f"index {k} is out of bounds for axis {axis} with size {n}")
     return k % n

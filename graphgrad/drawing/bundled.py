@@ -1,4 +1,4 @@
-"""The Graphviz inside pygraphviz's wheel, called in this very process; only ``layout`` does.
+"""The Graphviz inside pygraphviz's wheel, called in this very process; only ``engine`` does.
 
 What one can do here: ``bundled_graphviz().draw(...)``, holding a lock of one's own, since Graphviz
 keeps its state in C globals. Beyond pygraphviz's functions, three of Graphviz's and fontconfig's
@@ -39,6 +39,7 @@ class Bundled:
     """
 
     def __init__(self) -> None:
+        """Loads pygraphviz (about 25 ms) and looks for fonts."""
         from pygraphviz import graphviz as functions
 
         self._gv = functions

@@ -1,4 +1,4 @@
-"""The one door to Graphviz: DOT text goes in, a picture or coordinates come out.
+"""DOT text laid out by Graphviz: as a picture, as SVG for a page, as coordinates.
 
 What one can do here:
 
@@ -6,30 +6,22 @@ What one can do here:
   pygraphviz's wheel brings along, so ``pip install`` is all it takes.
 * ``run_graphviz(dot, "png")``: the bytes of a picture. ``svg(dot)``: one to put inside HTML.
 * ``coordinates(dot)``: where Graphviz put everything, for drawings of another kind.
-
-Another Graphviz draws where pygraphviz has no wheel (the ``dot`` on the search path) and where the
-environment variable ``GRAPHGRAD_DOT`` names one.
 """
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import pathlib
 import re
-import shutil
-import subprocess
-import threading
-import warnings
 from dataclasses import dataclass
 from html import escape
 from typing import Any
 
 import graphviz
 
-from graphgrad.drawing.bundled import bundled_graphviz
-from graphgrad.errors import DrawingError, MissingDependencyError
+from graphgrad.drawing.engine import DrawingWarning, run_graphviz
+from graphgrad.errors import DrawingError
 
 __all__ = [
     "DrawingWarning",
@@ -42,21 +34,11 @@ __all__ = [
     "svg",
 ]
 
-BITMAPS = {"png", "jpg", "jpeg", "jpe", "gif", "wbmp", "gd", "gd2", "bmp", "tif", "tiff", "webp"}
-CARRY_GLYPHS = BITMAPS | {"pdf", "ps", "ps2", "eps"}
-
 DIGRAPH = re.compile(
     r"""\s* (?:// [ ]? (?P<comment>[^\n]*) \n)? \s* (?P<strict>strict\s+)? digraph \b
     \s* (?P<name>"(?:[^"\\]|\\.)*" | [^\s{"]+)? \s* \{[^\S\n]*\n? (?P<body>.*) \} \s* \Z""",
     re.DOTALL | re.VERBOSE | re.IGNORECASE,
 )
-
-# Graphviz keeps its state in C globals: one picture at a time.
-_LOCK = threading.Lock()
-
-
-class DrawingWarning(UserWarning):
-    """Graphviz drew the picture, but not quite as the DOT text asked."""
 
 
 class Picture(graphviz.Digraph):  # type: ignore[misc]
@@ -68,12 +50,8 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]
     Example:
         >>> picture = Picture.from_dot("digraph loss {\\n\\tx -> y\\n}\\n")
         >>> picture.node("y", shape="box")
-        >>> print(picture.source)
-        digraph loss {
-        	x -> y
-        	y [shape=box]
-        }
-        <BLANKLINE>
+        >>> picture.source.split("\\n")
+        ['digraph loss {', '\\tx -> y', '\\ty [shape=box]', '}', '']
         >>> picture.pipe("svg", encoding="utf-8")[:5]
         '<?xml'
     """
@@ -180,13 +158,15 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]
             >>> Picture("loss").render(outfile="loss.svg", cleanup=True)  # doctest: +SKIP
             'loss.svg'
         """
+        if directory is not None:
+            self.directory = os.fspath(directory)
         target = None if outfile is None else pathlib.Path(outfile)
         if target is not None:
             options["format"] = options.get("format") or target.suffix[1:].lower()
             target = target if directory is not None else pathlib.Path(self.directory, target)
             filename = target.with_suffix(".gv") if filename is None else filename
-        self.filename = self.filename if filename is None else os.fspath(filename)
-        self.directory = self.directory if directory is None else os.fspath(directory)
+        if filename is not None:
+            self.filename = os.fspath(filename)
         if target is None:
             parts = self._parts(*map(options.get, ("format", "renderer", "formatter")))
             target = pathlib.Path(".".join([self.filepath, *reversed(parts)]))
@@ -210,43 +190,6 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]
                 f"formatter {chosen[2]!r} without a renderer: give both, or neither"
             )
         return [part for part in chosen if part]
-
-
-def run_graphviz(
-    dot: str, format: str, engine: str = "dot", *, dpi: int = 192, quiet: bool = False
-) -> bytes:
-    """Draws DOT text. The same text gives the same bytes in every process with the same fonts.
-
-    Args:
-        dot: A whole graph in the DOT language.
-        format: ``"svg"``, ``"pdf"``, ``"png"``, ``"json"``, ``"dot"``, ...
-        engine: ``"dot"``, ``"neato"``, ...
-        dpi: Dots per inch of bitmaps whose graph does not say ``dpi=...`` itself.
-        quiet: Says nothing of Graphviz's warnings; its errors are raised all the same.
-
-    Raises:
-        DrawingError: If the text has a mistake, or the format or engine is unknown.
-        MissingDependencyError: If there is no Graphviz at all.
-
-    Warns:
-        DrawingWarning: If Graphviz drew something else than the text asks for.
-
-    Example:
-        >>> run_graphviz("digraph { x -> y }", "pdf")[:5]
-        b'%PDF-'
-    """
-    kind = format.partition(":")[0].lower()
-    resolution = dpi if kind in BITMAPS else None
-    program = os.environ.get("GRAPHGRAD_DOT") or _dot_if_no_wheel()
-    with _LOCK:
-        if program:
-            drawing, said = _run_program(program, dot, format, engine, resolution)
-        else:
-            drawing, said = bundled_graphviz().draw(dot, format, engine, resolution)
-    _judge(drawing, said, quiet)
-    if not program and kind in CARRY_GLYPHS and not bundled_graphviz().has_fonts:
-        _warn_of_boxes()
-    return re.sub(rb"(/CreationDate \(D:)\d{14}", rb"\g<1>20000101000000", drawing)
 
 
 def svg(dot: str, title: str | None = None) -> str:
@@ -365,62 +308,3 @@ def _check_target(target: pathlib.Path, source: str, keep: bool, overwrite: bool
             f"the drawing would overwrite its own DOT text {source!r}: "
             "give another outfile=, or overwrite_source=True"
         )
-
-
-def _judge(drawing: bytes, said: str, quiet: bool) -> None:
-    """Raises on Graphviz's errors, even if there is a drawing: it is not the one asked for."""
-    unknown = re.search(r'(Format|Layout type): "(.*)" not recognized\. Use one of: (.*)', said)
-    if unknown:
-        what = "picture format" if unknown[1] == "Format" else "layout engine"
-        known = ", ".join(unknown[3].split())
-        raise DrawingError(f"Graphviz knows no {what} {unknown[2]!r}: expected one of {known}")
-    said = said.strip()
-    if "Error: " in said or not drawing:
-        raise DrawingError(
-            f"Graphviz could not draw the picture: {said or 'there is no graph in the DOT text'}\n"
-            "The mistake is in the DOT text (`.source` of a picture); "
-            "labels in <...> must be well-formed XML"
-        )
-    if said and not quiet:
-        warnings.warn(f"Graphviz: {said}", DrawingWarning, stacklevel=3)
-
-
-@functools.cache
-def _warn_of_boxes() -> None:
-    warnings.warn(
-        "there is no font on this machine: text in PNG and PDF is drawn as empty boxes. Install "
-        "a font (as the package fonts-dejavu) or `pip install matplotlib`, which brings one; "
-        "SVG needs none",
-        DrawingWarning,
-        stacklevel=3,
-    )
-
-
-@functools.cache
-def _dot_if_no_wheel() -> str | None:
-    """The system's ``dot`` where there is no bundled one."""
-    try:
-        bundled_graphviz()
-    except ImportError as error:
-        program = shutil.which("dot")
-        if program is None:
-            raise MissingDependencyError(
-                f"drawing needs Graphviz, and there is none ({error}): `pip install pygraphviz`, "
-                "or install Graphviz and put `dot` on the PATH or its path in GRAPHGRAD_DOT"
-            ) from error
-        return program
-    return None
-
-
-def _run_program(
-    program: str, dot: str, format: str, engine: str, dpi: int | None
-) -> tuple[bytes, str]:
-    command = [program, f"-K{engine}", f"-T{format}", *([f"-Gdpi={dpi}"] if dpi else [])]
-    try:
-        done = subprocess.run(command, input=dot.encode(), capture_output=True, check=False)
-    except OSError as error:
-        raise MissingDependencyError(
-            f"cannot run Graphviz as {program!r} ({error}): set GRAPHGRAD_DOT to the path of a "
-            "`dot` program, or unset it to use the Graphviz of pygraphviz"
-        ) from error
-    return done.stdout, done.stderr.decode(errors="replace")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from graphgrad.ops.arithmetic import heaviside, square, where
-from graphgrad.ops.define import elementwise, kink, number
+from graphgrad.ops.define import case, elementwise, kink, number
 from graphgrad.ops.elementwise import erf, exp
 from graphgrad.primitive import TABLE
 
@@ -94,6 +94,7 @@ leaky_relu = elementwise(
     symbol="LeakyReLU",
     convention="leaky_relu′(0) = alpha.",
     kinks=[kink(0.0, 0.01)],
+    cases=[case(), case(alpha=0.3)],
 )
 
 
@@ -116,6 +117,7 @@ elu = elementwise(
     symbol="ELU",
     convention="elu′(0) = alpha.",
     kinks=[kink(0.0, 1.0)],
+    cases=[case(), case(alpha=0.3)],
 )
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from graphgrad import dtypes
 from graphgrad.errors import DtypeError, GraphError
 from graphgrad.graph import Node
-from graphgrad.ops.define import elementwise, kink, number
+from graphgrad.ops.define import case, elementwise, kink, number
 from graphgrad.primitive import TABLE
 
 __all__ = [
@@ -132,6 +132,7 @@ power = elementwise(
     precedence=4,
     symbol="xⁿ",
     domain=[POSITIVE],
+    cases=[case(exponent=k) for k in (3.0, -0.5, 2.0, 1.0, 0.0)],
 )
 
 power_of_nodes = elementwise(
@@ -140,7 +141,7 @@ power_of_nodes = elementwise(
 
     A plain number as exponent makes the simpler node `power`, and 2 makes `square`.
     """,
-    forward=operator.pow,
+    forward=lambda a, b: a ** (b * 1.0),  # integers have no negative powers, and overflow
     partials=[
         # where: 0 * base**(-1) must be 0 at base 0, exponent 0
         lambda y, a, b: b * a ** where(equal(b, 0), b, b - 1),
@@ -249,7 +250,7 @@ sign = elementwise(
     analytic=lambda x: np.sign(np.real(x)),
     partials=[0],
     sympy=lambda sp, x: sp.sign(x),
-    code="(({0} > 0) * 1.0 - ({0} < 0) * 1.0)",
+    code="(1.0 if {0} > 0 else (-1.0 if {0} < 0 else 0.0 * {0}))",
     text="sign(#1)",
     latex=r"\operatorname{sign}\left(#1\right)",
     dtype=dtypes.arithmetic,
@@ -270,12 +271,13 @@ heaviside = elementwise(
     analytic=lambda x, at_zero: np.heaviside(np.real(x), at_zero),
     partials=[0],
     sympy=lambda sp, x, at_zero: sp.Heaviside(x, sp.nsimplify(at_zero)),
-    code="(1.0 if {0} > 0.0 else ({at_zero} if {0} == 0.0 else 0.0 * {0}))",
+    code="(1.0 if {0} > 0.0 else ({at_zero} if {0} == 0.0 else (0.0 if {0} < 0.0 else {0})))",
     text="step(#1)",
     latex=r"H\left(#1\right)",
     symbol="step",
     convention="heaviside′(0) = 0, though no finite number is right.",
     kinks=[kink(0.0, 0.0)],
+    cases=[case(), case(at_zero=1.0)],
 )
 
 floor = elementwise(
@@ -362,6 +364,8 @@ clip = elementwise(
     text=lambda low, high: f"clip(#1, {low:g}, {high:g})",
     latex=lambda low, high: rf"\operatorname{{clip}}_{{{low:g}}}^{{{high:g}}}\left(#1\right)",
     convention="clip′ = 1 at both ends.",
+    kinks=[kink(-1.0, 1.0), kink(1.5, 1.0)],
+    cases=[case(low=-1.0, high=1.5)],
 )
 
 where = elementwise(

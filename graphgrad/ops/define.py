@@ -71,14 +71,21 @@ def elementwise(
     analytic: Callable[..., Any] | None = None,
     prepare: Callable[..., Any] | None = None,
     linear: str = "",
+    cases: Sequence[Case] = (),
 ) -> Primitive:
     """Define an elementwise primitive. The fields are those of `Primitive`, and `partials`.
 
+    Its `cases` hold settings only: what the tests try. The kinks are stated for the first.
+
     Raises:
-        DefinitionError: when the name is taken or a field does not fit the number of inputs.
+        DefinitionError: when the name is taken, a field does not fit the number of inputs, or
+            settings without a default have no case for the tests.
     """
     n = len(partials)
-    names = [p.name for p in inspect.signature(prepare or forward).parameters.values()][:n]
+    parameters = list(inspect.signature(prepare or forward).parameters.values())
+    names = [p.name for p in parameters][:n]
+    if not cases and any(p.default is p.empty for p in parameters[n:]):
+        raise DefinitionError(f"{name}: give at least one case, with settings for the tests to try")
     domain = tuple(domain or [REAL] * n)
     if len(domain) != n:
         raise DefinitionError(f"{name}: {n} partials, but {len(domain)} domains")
@@ -104,6 +111,7 @@ def elementwise(
         analytic=analytic,
         domain=domain,
         kinks=tuple(kinks),
+        cases=tuple(cases) or (case(),),
         convention=convention,
     )
     registered: Primitive = register(primitive)

@@ -132,11 +132,18 @@ atan = elementwise(
     latex=_tex(r"\arctan"),
 )
 
+def _turned_atan2(y: Any, x: Any) -> Any:
+    """Turn the point onto the positive x axis, where atan has no branch to choose, and back."""
+    angle = np.arctan2(np.real(y), np.real(x))
+    c, s = np.cos(angle), np.sin(angle)
+    return angle + np.arctan((y * c - x * s) / (x * c + y * s))
+
+
 atan2 = elementwise(
     "atan2",
     doc="Return the angle of the point (x, y) in radians, in [-π, π]; the order is (y, x).",
     forward=lambda y, x: np.arctan2(y, x),
-    analytic=lambda y, x: -1j * np.log((x + 1j * y) / np.sqrt(x * x + y * y)),
+    analytic=_turned_atan2,
     partials=[
         lambda out, y, x: x / (square(x) + square(y)),
         lambda out, y, x: -y / (square(x) + square(y)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from typing import Any
 
 import numpy as np
@@ -154,13 +155,8 @@ def index(x: Any, key: Any) -> Any:
     """
     parts = key if isinstance(key, tuple) else (key,)
     if not any(_is_array(p) for p in parts):
-        try:
-            return slice(x, key)
-        except TypeError:
-            raise DtypeError(
-                f"index {key!r}: expected ints, slices, None, Ellipsis or integer arrays"
-            ) from None
-    parts = tuple(q for p in parts for q in _unmasked(p))
+        return slice(x, key)
+    parts = _unmasked(parts, x.shape)
     basic = tuple(np.s_[:] if _is_array(p) else p for p in parts)
     full = shapes.index_key(basic, x.shape)
     cut = slice(x, full)
@@ -170,39 +166,62 @@ def index(x: Any, key: Any) -> Any:
 
 
 def _is_array(p: Any) -> bool:
-    return isinstance(p, Node | list) or (isinstance(p, np.ndarray) and p.ndim > 0) or (
-        isinstance(p, bool | np.bool_)
-    )
+    return isinstance(p, Node | list) or (isinstance(p, np.ndarray) and p.ndim > 0)
 
 
-def _unmasked(p: Any) -> tuple[Any, ...]:
-    if isinstance(p, Node):
-        if p.dtype is dtypes.BOOL:
-            raise DtypeError(
-                "a mask that is a node cannot index, for the shape would depend on its values; "
-                "use gg.where(mask, x, 0)"
-            )
-        return (p,)
-    if _is_array(p):
-        array = np.asarray(p)
-        if array.dtype.kind == "b":
-            return tuple(np.nonzero(array))
-        return (array,)
-    return (p,)
+def _unmasked(parts: tuple[Any, ...], shape: shapes.Shape) -> tuple[Any, ...]:
+    """Return the key with its lists as arrays, and its masks as the positions they pick."""
+    parts = tuple(np.asarray(p) if isinstance(p, list) else p for p in parts)
+    widths = [_width(p) for p in parts]
+    result: list[Any] = []
+    axis = 0
+    for p, width in zip(parts, widths, strict=True):
+        if _is_mask(p):
+            if p.shape != shape[axis : axis + width]:
+                raise ShapeError(
+                    f"a mask of shape {p.shape} does not fit axes {shape[axis : axis + width]} "
+                    f"of shape {shape}"
+                )
+            result += np.nonzero(p)
+        else:
+            result.append(p)
+        axis += len(shape) - sum(widths) if p is Ellipsis else width
+    return tuple(result)
+
+
+def _is_mask(p: Any) -> bool:
+    if isinstance(p, Node) and p.dtype is dtypes.BOOL:
+        raise DtypeError(
+            "a mask that is a node cannot index, for the shape would depend on its values; "
+            "use gg.where(mask, x, 0)"
+        )
+    return _is_array(p) and p.dtype.kind == "b"
+
+
+def _width(p: Any) -> int:
+    """Return how many axes a part of a key takes up."""
+    return 0 if p is None or p is Ellipsis else p.ndim if _is_mask(p) else 1
 
 
 def _axis_of_lists(parts: tuple[Any, ...], full: shapes.Key) -> int:
     """Return the axis of the cut array at which the index arrays stand."""
-    places = [k for k, p in enumerate(parts) if _is_array(p)]
+    lists = [k for k, p in enumerate(parts) if _is_array(p)]
+    places = [k for k, p in enumerate(parts) if not _keeps_axis(p)]
     if places != list(range(places[0], places[-1] + 1)):
-        raise ShapeError("index arrays must stand side by side; transpose first")
-    before = parts[: places[0]]
+        raise ShapeError(
+            "index arrays and integers must stand side by side; index in two steps, x[…][…]"
+        )
+    before = parts[: lists[0]]
     if any(p is Ellipsis for p in before):
-        from_end = len([p for p in parts[places[0] :] if p is not Ellipsis])
+        from_end = len([p for p in parts[lists[0] :] if p is not Ellipsis])
         start = len(full) - from_end
     else:
-        start = places[0]
+        start = lists[0]
     return sum(p is None or isinstance(p, tuple) for p in full[:start])
+
+
+def _keeps_axis(p: Any) -> bool:
+    return p is None or p is Ellipsis or isinstance(p, builtins.slice)
 
 
 def _pick(x: Any, lists: list[Any], axis: int) -> Any:

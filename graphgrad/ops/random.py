@@ -69,8 +69,6 @@ def _prepare(counter: Any, shape: Any = (), seed: int = 0, dtype: Any = float) -
     if not dtypes.is_float(kind):
         raise DtypeError(f"random_uniform: dtype {kind}; expected float64 or float32")
     size = shapes.as_shape(shape)
-    if -1 in size:
-        raise ShapeError(f"random_uniform: shape {size} has a negative size")
     return (counter,), {"shape": size, "seed": operator.index(seed), "dtype": kind}
 
 

@@ -98,6 +98,11 @@ sum = _reduction(
     symbol="Σ",
 )
 
+def _mean(x: Any, axis: shapes.Shape, keepdims: bool) -> Any:
+    n = _count(x, axis)  # np.mean warns where there is none
+    return np.mean(x, axis=axis, keepdims=keepdims) if n else np.sum(x, axis, keepdims=keepdims) / 0
+
+
 mean = _reduction(
     "mean",
     doc="""Return the mean over `axis`; nan over no entries."""
@@ -108,7 +113,7 @@ mean = _reduction(
         >>> gg.mean(gg.var("x", [1, 2, 6])).value
         3.0
     """,
-    forward=lambda x, axis, keepdims: np.mean(x, axis=axis, keepdims=keepdims),
+    forward=_mean,
     vjp=[lambda g, y, x, axis, keepdims: spread(g, x, axis, keepdims) / _count(x, axis)],
     dtype=dtypes.averaged,
     linear="each",
@@ -236,6 +241,8 @@ min = _reduction(
 
 def _logsumexp(x: Any, axis: shapes.Shape, keepdims: bool) -> Any:
     x = np.asarray(x)
+    if x.dtype.kind in "iu":
+        x = x.astype(np.float64)
     top = np.max(np.real(x), axis=axis, keepdims=True, initial=-math.inf)
     top = np.where(np.isfinite(top), top, 0).astype(x.real.dtype)
     total = np.log(np.sum(np.exp(x - top), axis=axis, keepdims=True)) + top

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from graphgrad import dtypes, shapes
-from graphgrad.errors import ShapeError
+from graphgrad.errors import DtypeError, ShapeError
 from graphgrad.ops.define import case, number, structured
 
 __all__ = [
@@ -27,7 +27,7 @@ def _shape_of(x: Any) -> shapes.Shape:
 
 
 def _reshape(x: Any, shape: Any) -> Any:
-    return (x,), {"shape": shapes.reshaped(_shape_of(x), shapes.as_shape(shape))}
+    return (x,), {"shape": shapes.reshaped(_shape_of(x), shapes.as_shape(shape, least=-1))}
 
 
 reshape = structured(
@@ -264,10 +264,10 @@ def _padded(x: Any, widths: Any, value: float = 0.0) -> Any:
         raise ShapeError(
             f"pad widths {widths!r}: expected one (before, after) per axis of {shape}"
         ) from None
-    return (x,), {
-        "widths": tuple((int(a), int(b)) for a, b in pairs),
-        "value": number("value", value),
-    }
+    border = number("value", value)
+    if getattr(x, "dtype", dtypes.FLOAT64).kind in "ib" and not border.is_integer():
+        raise DtypeError(f"pad: value {border} does not fit {x.dtype}; cast the input to float")
+    return (x,), {"widths": tuple((int(a), int(b)) for a, b in pairs), "value": border}
 
 
 def _unpad(g: Any, y: Any, x: Any, widths: Any, value: float) -> Any:
@@ -401,6 +401,11 @@ def _cast(x: Any, dtype: Any) -> Any:
     return (x,), {"dtype": dtypes.canonical(dtype)}
 
 
+def _cast_analytic(x: Any, dtype: Any) -> Any:
+    keeps = dtypes.is_float(dtype) and np.iscomplexobj(x)
+    return x if keeps else np.real(x).astype(dtype)[()]
+
+
 cast = structured(
     "cast",
     doc="""Return the entries as another data type: float64, float32, int64 or bool.
@@ -416,7 +421,7 @@ cast = structured(
     """,
     prepare=_cast,
     forward=lambda x, dtype: np.asarray(x).astype(dtype)[()],
-    analytic=lambda x, dtype: x,
+    analytic=_cast_analytic,
     shape=lambda x, dtype: x,
     kind="map",
     vjp=[lambda g, y, x, dtype: cast(g, x.dtype)],

@@ -204,7 +204,8 @@ def _glued(digits: str, letters: str) -> str:
         return f"{both} is a complex number: only real numbers are allowed"
     if digits == "0" and letters[0] in "xXoObB":
         return f"{both} is not a decimal number: write it with the digits 0 to 9"
-    return f"{both} is neither a number nor a name: for a product write {digits[:30]}*{letters[:30]}"
+    product = f"{digits[:30]}*{letters[:30]}"
+    return f"{both} is neither a number nor a name: for a product write {product}"
 
 
 def _name_end(text: str, start: int) -> int:

@@ -62,13 +62,11 @@ def cross(a: Any, b: Any) -> Any:
 def blocks_forward(error: Any, inputs: list[Any]) -> Any:
     """Return the Jacobian's blocks, (n, 2, 15): a jvp per column, for all observations at once."""
     columns = []
-    for moving in inputs:
-        still = [np.zeros(x.shape) for x in inputs]
-        at = inputs.index(moving)
-        for j in range(moving.shape[1] if moving.ndim > 1 else 1):
-            still[at] = np.zeros(moving.shape)
-            still[at][..., j] = 1.0
-            columns.append(gg.jvp(error, inputs, still))
+    for k, moving in enumerate(inputs):
+        for direction in np.eye(moving.shape[1]) if moving.ndim > 1 else [1.0]:
+            tangents = [np.zeros(x.shape) for x in inputs]
+            tangents[k] += direction
+            columns.append(gg.jvp(error, inputs, tangents))
     return gg.stack(columns, axis=-1)
 
 

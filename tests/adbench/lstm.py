@@ -6,6 +6,7 @@ Its normaliser is log(2 + Σ eʸ), not log Σ eʸ; so it is here, for the publis
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import graphgrad as gg
@@ -24,7 +25,7 @@ def objective(main: Any, extra: Any, state: Any, sequence: Any) -> Any:
     states = [(state[2 * k], state[2 * k + 1]) for k in range(len(layers))]
     entry, exit_weight, exit_bias = extra[0], extra[1], extra[2]
     terms = []
-    for now, following in zip(sequence[:-1], sequence[1:], strict=True):
+    for now, following in pairwise(sequence):
         signal = now * entry
         for k, (weight, bias) in enumerate(layers):
             states[k] = cell(weight, bias, *states[k], signal)

@@ -1,0 +1,1 @@
+"""Pictures of graphs and passes: scene (what is seen), DOT text, Graphviz, Unicode."""

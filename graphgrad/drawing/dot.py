@@ -1,0 +1,349 @@
+"""DOT text of a scene at a frame. Pure text: nothing is run, no file is touched.
+
+All frames of a scene have the same nodes, edges and label sizes, so Graphviz gives them the same
+layout. Labels are HTML-like tables whose cells are as large as the largest text they will hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from html import escape
+from math import ceil
+
+from graphgrad.drawing import style
+from graphgrad.drawing.scene import Arrow, Box, Dot, Frame, Link, Scene
+from graphgrad.drawing.style import FONT, Theme, line_height, text_width
+from graphgrad.explain.names import visible
+from graphgrad.explain.steps import BAR, UNBAR, plain
+
+__all__ = ["Writer", "quoted"]
+
+TABLE = '<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="{pad}">{rows}</TABLE>'
+ROLES = ("input", "parameter", "output", "constant")
+MOST_STEPPED = 400
+"""Graphs of more nodes reserve no room for the captions of single steps."""
+
+
+def quoted(text: str) -> str:
+    """Return text as a double-quoted DOT string in which nothing is an escape."""
+    return '"' + visible(text).replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def html(text: str) -> str:
+    """Return marked text for an HTML-like label: escaped, adjoints with a bar over them."""
+    return escape(visible_marked(text)).replace(BAR, "<O>").replace(UNBAR, "</O>")
+
+
+def visible_marked(text: str) -> str:
+    """Return marked text with all control characters but the marks written as escapes."""
+    parts = text.replace(UNBAR, BAR).split(BAR)
+    marks = [c for c in text if c in (BAR, UNBAR)]
+    shown = [visible(p) for p in parts]
+    return "".join(p + m for p, m in zip(shown, [*marks, ""]))
+
+
+def _row(text: str, size: float, color: str, bold: bool = False, italic: bool = False) -> Row:
+    return Row(_font(text, size, color, bold, italic), line_height(size))
+
+
+def _font(text: str, size: float, color: str, bold: bool = False, italic: bool = False) -> str:
+    body = html(text)
+    body = f"<B>{body}</B>" if bold else body
+    body = f"<I>{body}</I>" if italic else body
+    return f'<FONT POINT-SIZE="{size:g}" COLOR="{color}">{body}</FONT>'
+
+
+def _width(lines: Iterable[str], size: float, bold: bool = False) -> float:
+    return max((text_width(line, size, bold) for line in lines), default=0.0)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a label, and the height it needs."""
+
+    html: str
+    height: int
+
+
+@dataclass(frozen=True)
+class Size:
+    """Room for a label, in points."""
+
+    width: int
+    height: int
+
+    def table(self, rows: list[Row]) -> str:
+        """Return the rows as a table of this size; spare height is shared among them."""
+        spare, odd = divmod(self.height - sum(row.height for row in rows), max(len(rows), 1))
+        cells = "".join(
+            f'<TR><TD WIDTH="{self.width}" HEIGHT="{row.height + spare + (k < odd)}">'
+            f"{row.html}</TD></TR>"
+            for k, row in enumerate(rows or [Row("", 0)])
+        )
+        return TABLE.format(pad=0, rows=cells)
+
+
+class Writer:
+    """Writes the DOT text of a scene; made once, then called for every frame.
+
+    Args:
+        scene: what to draw.
+        theme: the colours.
+        legend: whether to explain the colours under the picture.
+        rankdir: LR (left to right) or TB (top to bottom).
+    """
+
+    def __init__(
+        self, scene: Scene, theme: Theme, legend: bool = True, rankdir: str = "LR"
+    ) -> None:
+        self.scene, self.theme, self.legend, self.rankdir = scene, theme, legend, rankdir
+        self._both = scene.tape.differentiable
+        self._sizes = {box: self._box_size(box) for box in scene.boxes}
+        self._label_sizes = {a: self._arrow_size(a) for a in scene.arrows}
+        self._caption_width = self._reserve_caption()
+
+    def __call__(self, frame: Frame) -> str:
+        """Return the DOT text of one frame."""
+        t = self.theme
+        lines = [
+            "digraph graphgrad {",
+            f'  graph [rankdir={self.rankdir}, bgcolor="{t.background}", ordering=in, nodesep=0.25, '
+            f'ranksep=0.3, fontname="{FONT}", labelloc=b, pad=0.15, '
+            f"label={self._graph_label(frame)}];",
+            f'  node [label="\\N", fontname="{FONT}", fontcolor="{t.ink}", penwidth=1.1];',
+            f'  edge [fontname="{FONT}", fontcolor="{t.ink}", arrowsize=0.7];',
+        ]
+        lines += self._items(frame)
+        for arrow in self.scene.arrows:
+            lines.append("  " + self._arrow(arrow, frame))
+        for link in self.scene.links:
+            lines.append("  " + self._link(link, frame))
+        lines.append("}")
+        return "\n".join(lines) + "\n"
+
+    # -- boxes and dots, nested in their groups ----------------------------------------------
+
+    def _items(self, frame: Frame) -> list[str]:
+        by_scope: dict[str, list[str]] = {"": []}
+        for path in sorted(self.scene.groups):
+            by_scope[path] = []
+        for box in self.scene.boxes:
+            by_scope[box.scope].append(self._box(box, frame))
+        for dot in self.scene.dots:
+            by_scope[dot.scope].append(self._dot(dot, frame))
+        return self._group("", by_scope, 1)
+
+    def _group(self, path: str, by_scope: dict[str, list[str]], depth: int) -> list[str]:
+        # Scopes may be as deep as a user likes, but a nesting of clusters is not worth recursion
+        # limits: each level of a path is one call.
+        pad = "  " * depth
+        lines = [pad + text for text in by_scope[path]]
+        for child in by_scope:
+            parent, _, name = child.rpartition("/")
+            if not child or parent != path:
+                continue
+            t = self.theme
+            lines += [
+                f"{pad}subgraph {quoted('cluster_' + child)} {{",
+                f'{pad}  graph [label={quoted(name)}, labelloc=t, labeljust=l, fontsize=11, '
+                f'fontcolor="{t.muted}", color="{t.pending}", style="rounded,filled", '
+                f'fillcolor="{t.group}", tooltip={quoted("group " + child)}];',
+                *self._group(child, by_scope, depth + 1),
+                f"{pad}}}",
+            ]
+        return lines
+
+    def _box_size(self, box: Box) -> Size:
+        states = self.scene.all_adjoint_lines(box)
+        name = [box.name] if box.role != "constant" else []
+        value_size = self._value_size(box)
+        width = max(
+            _width(name, style.NAME),
+            _width(box.value, value_size, bold=len(box.value) == 1),
+            *(_width(lines, style.ADJOINT) for lines in states),
+            26,
+        )
+        height = (
+            line_height(style.NAME) * len(name)
+            + line_height(value_size) * len(box.value)
+            + line_height(style.ADJOINT) * max(map(len, states), default=0)
+        )
+        return Size(ceil(width) + 6, height)
+
+    def _value_size(self, box: Box) -> int:
+        return style.VALUE if len(box.value) == 1 and not box.node.shape else style.ENTRY
+
+    def _box(self, box: Box, frame: Frame) -> str:
+        t, scene = self.theme, self.scene
+        state = scene.box_state(box, frame)
+        known = frame.phase == "backward" or state != "pending"
+        rows = []
+        if box.role != "constant":
+            rows.append(_row(box.name, style.NAME, t.ink if known else t.muted, italic=True))
+        size, values = self._value_size(box), scene.value_lines(box, frame)
+        color = t.value if known else t.muted
+        rows += [_row(line, size, color, bold=size == style.VALUE) for line in values]
+        color = {"pending": t.muted, "current": t.current_text}.get(state, t.adjoint)
+        rows += [_row(x, style.ADJOINT, color) for x in scene.adjoint_lines(box, frame)]
+        label = self._sizes[box].table(rows)
+        border = {"pending": t.pending, "current": t.current}.get(state, t.line)
+        width = 2.6 if state == "current" else 1.1
+        dashed = ",dashed" if state == "pending" else ""
+        return (
+            f'{box.key} [id="{box.key}", class="box {box.role} {state}", shape=box, '
+            f'style="rounded,filled{dashed}", fillcolor="{getattr(t, box.role)}", '
+            f'color="{border}", penwidth={width}, margin="0.05,0.03", '
+            f"tooltip={quoted(self._title(box, frame))}, label=<{label}>];"
+        )
+
+    def _title(self, box: Box, frame: Frame) -> str:
+        text = f"{box.role} {box.name} = {' '.join(self.scene.value_lines(box, frame))}"
+        adjoints = self.scene.adjoint_lines(box, frame)
+        return plain(f"{text}; {' '.join(adjoints)}" if adjoints else text)
+
+    def _dot(self, dot: Dot, frame: Frame) -> str:
+        t = self.theme
+        state = self.scene.dot_state(dot, frame)
+        border = {"pending": t.pending, "current": t.current}.get(state, t.line)
+        color = t.muted if state == "pending" and frame.phase == "forward" else t.ink
+        wide = text_width(dot.symbol, 12) / 72 + 0.18
+        round_ = wide <= 0.42 and not dot.group
+        shape = "shape=circle, width=0.36" if round_ else f"shape=box, width={wide:.2f}"
+        height = "" if round_ else f", height={0.7 if dot.group else 0.36}"
+        look = "filled" if round_ else "rounded,filled"
+        label = f"{dot.symbol}\n{len(dot.members)} nodes" if dot.group else dot.symbol
+        if dot.group:
+            wide = max(_width(label.split("\n"), 12) / 72 + 0.25, wide)
+            shape = f"shape=box, width={wide:.2f}, peripheries=2"
+        text = quoted(dot.symbol) if not dot.group else self._two_lines(dot)
+        return (
+            f'{dot.key} [id="{dot.key}", class="op {state}", {shape}{height}, fixedsize=true, '
+            f'style="{look}", fillcolor="{t.operation}", color="{border}", '
+            f'fontcolor="{color}", fontsize=12, penwidth={2.6 if state == "current" else 1.1}, '
+            f"tooltip={quoted(plain(dot.title))}, label={text}];"
+        )
+
+    def _two_lines(self, dot: Dot) -> str:
+        first, second = quoted(dot.symbol)[:-1], f"{len(dot.members)} nodes"
+        return f'{first}\\n{second}"'
+
+    # -- arrows ------------------------------------------------------------------------------
+
+    def _arrow_size(self, arrow: Arrow) -> Size | None:
+        if not arrow.local:
+            return None
+        width = _width([arrow.local, arrow.contribution], style.LABEL)
+        return Size(ceil(width) + 8, 2 * line_height(style.LABEL) + 4)
+
+    def _arrow(self, arrow: Arrow, frame: Frame) -> str:
+        t = self.theme
+        state = self.scene.arrow_state(arrow, frame)
+        backward = frame.phase == "backward" and state != "idle"
+        done = t.adjoint if backward else t.ink
+        color = {"pending": t.pending, "current": t.current, "idle": t.pending}.get(state, done)
+        if frame.phase == "forward" and state == "done":
+            color = t.line
+        look = ", style=dashed" if state == "pending" else ""
+        width = {"current": 3, "done": 1.3}.get(state, 1)
+        size = self._label_sizes[arrow]
+        label = "" if size is None else f", label=<{self._arrow_label(arrow, state, frame, size)}>"
+        return (
+            f'{arrow.box.key} -> {arrow.dot.key} [id="{arrow.key}", class="edge {state}", '
+            f'{"dir=back, " if backward else ""}color="{color}", penwidth={width}{look}'
+            f"{label}{self._tip(arrow, backward)}];"
+        )
+
+    def _tip(self, arrow: Arrow, backward: bool) -> str:
+        text = plain(arrow.local) if backward and arrow.local else (
+            f"{arrow.box.name} into {arrow.dot.symbol}"
+        )
+        return f", edgetooltip={quoted(text)}, labeltooltip={quoted(text)}"
+
+    def _arrow_label(self, arrow: Arrow, state: str, frame: Frame, size: Size) -> str:
+        t = self.theme
+        rows = [Row("", 0), Row("", 0)]
+        if frame.phase == "backward":
+            rows[0] = _row(arrow.local, style.LABEL, t.muted if state == "pending" else t.ink)
+            if state != "pending":
+                color = t.current_text if state == "current" else t.adjoint
+                rows[1] = _row(arrow.contribution, style.LABEL, color)
+        return size.table(rows)
+
+    def _link(self, link: Link, frame: Frame) -> str:
+        t = self.theme
+        state = self.scene.dot_state(link.dot, frame)
+        backward = frame.phase == "backward" and state != "idle"
+        done = t.adjoint if backward else t.line
+        color = {"pending": t.pending, "current": t.current, "idle": t.pending}.get(state, done)
+        look = ", style=dashed" if state == "pending" else ""
+        return (
+            f'{link.dot.key} -> {link.box.key} [id="{link.key}", class="link {state}", '
+            f'{"dir=back, " if backward else ""}color="{color}", '
+            f"penwidth={1.3 if state in ('done', 'current') else 1}{look}];"
+        )
+
+    # -- caption and legend ------------------------------------------------------------------
+
+    def _frames(self) -> list[Frame]:
+        """Return the frames whose captions need room."""
+        scene = self.scene
+        phases = ["forward", "backward"] if self._both else ["forward"]
+        whole = [Frame(p) for p in phases]
+        if len(scene.tape.nodes) > MOST_STEPPED:
+            return whole
+        return whole + [Frame(p, k) for p in phases for k in range(scene.count(p) + 1)]
+
+    def _reserve_caption(self) -> int:
+        captions = [self.scene.caption(frame) for frame in self._frames()]
+        return ceil(_width(captions, style.CAPTION)) + 8
+
+    def _graph_label(self, frame: Frame) -> str:
+        t = self.theme
+        caption = _font(self.scene.caption(frame), style.CAPTION, t.ink)
+        rows = f'<TR><TD WIDTH="{self._caption_width}" HEIGHT="18">{caption}</TD></TR>'
+        if self.scene.note:
+            rows += f"<TR><TD>{_font(self.scene.note, style.LEGEND, t.muted)}</TD></TR>"
+        if self.legend:
+            rows += f"<TR><TD>{self._legend(frame)}</TD></TR>"
+        return f"<{TABLE.format(pad=2, rows=rows)}>"
+
+    def _legend_words(self, frame: Frame) -> list[tuple[str, str]]:
+        t, words = self.theme, [("value", self.theme.value)]
+        if frame.phase == "backward":
+            root = self.scene.wording.names[self.scene.tape.root]
+            words += [
+                (f"adjoint {BAR}x{UNBAR} = ∂{root}/∂x", t.adjoint),
+                ("local derivative ∂y/∂x", t.ink),
+            ]
+        if frame.step is not None:
+            words += [("thick: current step", t.current_text), ("dashed, –: not yet", t.muted)]
+        return words
+
+    @property
+    def _roles(self) -> list[str]:
+        used = {box.role for box in self.scene.boxes}
+        return [role for role in ROLES if role in used]
+
+    def _legend(self, frame: Frame) -> str:
+        t = self.theme
+        words = self._legend_words(frame)
+        longest = self._legend_words(Frame("backward" if self._both else "forward", 0))
+        hidden = [text for text, _ in longest if (text, _) not in words]
+        # What this frame need not explain becomes room on both sides: all frames are as wide.
+        room = f'<TD WIDTH="{sum(_word(text) + 10 for text in hidden) // 2}"></TD>'
+        cells = [
+            f'<TD BGCOLOR="{getattr(t, role)}" BORDER="1" COLOR="{t.line}" WIDTH="{_word(role)}">'
+            f"{_font(role, style.LEGEND, t.ink)}</TD>"
+            for role in self._roles
+        ]
+        for text, color in words:
+            cells.append(f'<TD WIDTH="{_word(text)}">{_font(text, style.LEGEND, color)}</TD>')
+        return (
+            '<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="6" CELLPADDING="2">'
+            f"<TR>{room}{''.join(cells)}{room}</TR></TABLE>"
+        )
+
+
+def _word(text: str) -> int:
+    return ceil(text_width(text, style.LEGEND)) + 2

@@ -1,0 +1,1 @@
+"""The parts of the terminal drawing; ``graphgrad.drawing.unicode`` puts them together."""

@@ -1,0 +1,303 @@
+"""What stretches of expression text mean: the nodes they make. This file knows no grammar.
+
+What one can do: a `Builder` gives the variable or constant behind a name, joins parts by an
+operator, cuts an index out, and binds a name by assignment. Whatever goes wrong while a node is
+made is raised with the place in the text marked.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, NoReturn
+
+import numpy as np
+
+from graphgrad import graph
+from graphgrad.context import making
+from graphgrad.dtypes import BOOL, FLOAT64, INT64, Dtype
+from graphgrad.errors import DtypeError, GraphError, ShapeError
+from graphgrad.graph import Node, apply, const, var
+from graphgrad.ops.arithmetic import pow
+from graphgrad.parsing.excerpt import Text
+from graphgrad.parsing.tokens import Token
+from graphgrad.primitive import TABLE
+from graphgrad.shapes import Shape
+
+__all__ = ["PI", "Builder", "Labelled", "Part", "is_number", "plain"]
+
+MAX_EXPONENT = 1000
+MAX_ENTRIES = 10**8
+"""The most entries a node made by text may have."""
+OPERATORS = {
+    "+": "add", "-": "sub", "*": "mul", "/": "div", "@": "matmul",
+    "<": "less", "<=": "less_equal", ">": "greater", ">=": "greater_equal",
+    "==": "equal", "!=": "not_equal",
+    "&": "logical_and", "and": "logical_and", "|": "logical_or", "or": "logical_or",
+}  # fmt: skip
+SIGNS = {"-": "neg", "~": "logical_not", "not": "logical_not"}
+TIGHT = "& and | bind tighter than comparisons: write (x > 0) & (y > 0)"
+
+
+class Part(NamedTuple):
+    """A stretch of the text and what it means.
+
+    `value` is a node, or a literal that is not yet one, for it may turn out to be a setting: an
+    int, float, bool or None, an Ellipsis or a slice in an index, a tuple or list of parts.
+    """
+
+    value: Any
+    start: int
+    end: int
+
+
+class Labelled(float):
+    """A number with a name of its own, such as π."""
+
+    label: str
+
+    def __new__(cls, value: float, label: str) -> Labelled:
+        self = super().__new__(cls, value)
+        self.label = label
+        return self
+
+    def __neg__(self) -> Labelled:
+        return Labelled(-float(self), "−" + self.label)
+
+
+PI = {"pi": Labelled(math.pi, "π"), "π": Labelled(math.pi, "π")}
+
+
+class Builder:
+    """Makes the nodes of one text.
+
+    Args:
+        text: for the marks of errors.
+        functions: what can be called, by name.
+        values: of variables, by name.
+        constants: names that stand for numbers.
+        closed: whether variables and calls are refused.
+    """
+
+    def __init__(
+        self,
+        text: Text,
+        functions: Mapping[str, Callable[..., Any]],
+        values: Mapping[str, Any],
+        constants: Mapping[str, Labelled],
+        closed: bool = False,
+    ) -> None:
+        self.text = text
+        self.functions = functions
+        self.values = values
+        self.constants = constants
+        self.closed = closed
+        self.variables: dict[str, Node] = {}
+        self.assigned: dict[str, Node] = {}
+        self._fixed: set[Node] = set()
+
+    def fault(self, message: str, part: Part | Token) -> NoReturn:
+        """Raise a `ParseError` that marks this part."""
+        raise self.text.fault(message, part.start, part.end)
+
+    def make(
+        self, start: int, end: int, function: Callable[..., Any], *args: Any, **settings: Any
+    ) -> Part:
+        """Return what the function gives, as the meaning of this stretch; mark its errors."""
+        try:
+            with making(source=self.text.source(start, end)):
+                node = function(*args, **settings)
+        except GraphError as problem:
+            message = f"{problem}{self._scalars(problem)}"
+            raise self.text.fault(message, start, end, type(problem)) from None
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as problem:
+            # A setting of a kind the function did not foresee, such as reshape(x, True).
+            primitive = args[0] if function is apply else function
+            name = getattr(primitive, "__name__", "this")
+            message = f"{name} cannot take these settings: {problem}"
+            raise self.text.fault(message, start, end) from None
+        return Part(self._checked(node, start, end), start, end)
+
+    def _checked(self, node: Any, start: int, end: int) -> Node:
+        if not isinstance(node, Node):
+            raise self.text.fault("this gives no single node", start, end)
+        if node.inputs and node.size > MAX_ENTRIES:
+            raise self.text.fault(f"this would have more than {MAX_ENTRIES} entries", start, end)
+        if node.op != "variable" and all(x in self._fixed for x in node.inputs):
+            self._fixed.add(node)
+        return node
+
+    def _scalars(self, problem: GraphError) -> str:
+        missing = [repr(n.name) for n in self.variables.values() if n.name not in self.values]
+        if not isinstance(problem, ShapeError) or not missing:
+            return ""
+        return f"; without a value {', '.join(missing)} is taken for a scalar"
+
+    # -- names -------------------------------------------------------------------------------
+
+    def name(self, token: Token) -> Part:
+        """Return what a name stands for: an assigned node, a constant or a variable."""
+        name = token.text
+        for known in (self.assigned, self.variables):
+            if name in known:
+                return Part(known[name], token.start, token.end)
+        if name in self.functions:
+            self.fault(f"{name!r} is a function: write {name}(…), or take another name", token)
+        if name in self.constants and name not in self.values:
+            return Part(self.constants[name], token.start, token.end)
+        if self.closed:
+            self.fault(f"{name!r} is no number: a value is made of numbers and lists", token)
+        part = self.make(token.start, token.end, var, name, self.values.get(name))
+        self.variables[name] = part.value
+        return part
+
+    def assign(self, token: Token, part: Part) -> Part:
+        """Bind a name, and label the node with it unless the node has a name already."""
+        name = token.text
+        if name in self.functions:
+            self.fault(f"{name!r} is a function: assign to another name", token)
+        if name in self.assigned:
+            self.fault(f"{name!r} is assigned twice: take a new name", token)
+        if name in self.variables:
+            self.fault(f"{name!r} is used as a variable before this: take a new name", token)
+        node = self.node(part)
+        self.assigned[name] = node
+        if not node.name:
+            node.name = name
+        return Part(node, part.start, part.end)
+
+    # -- literals ----------------------------------------------------------------------------
+
+    def node(self, part: Part, dtype: Dtype = FLOAT64) -> Node:
+        """Return the node a part stands for; literals become constants of type `dtype`."""
+        value = part.value
+        if isinstance(value, Node):
+            return value
+        if isinstance(value, list):
+            self._size(part)
+            return self._array(part, dtype)
+        if not is_number(value):
+            self.fault(
+                "True, False, None and tuples are settings, as in sum(x, axis=(0, 1)); a vector "
+                "is written [1, 2], a mask x > 0",
+                part,
+            )
+        if dtype is INT64 and (type(value) is not int or abs(value) >= 2**53):
+            dtype = FLOAT64
+        label = value.label if isinstance(value, Labelled) else None
+        node: Node = self.make(part.start, part.end, const, value, dtype, label).value
+        return node
+
+    def nodes(self, parts: Sequence[Part]) -> list[Node]:
+        """Return the nodes of several parts; numbers take the type of the arrays they meet."""
+        met = {p.value.dtype for p in parts if isinstance(p.value, Node)} - {BOOL}
+        dtype = met.pop() if len(met) == 1 else FLOAT64
+        return [self.node(p, dtype) for p in parts]
+
+    def _array(self, part: Part, dtype: Dtype) -> Node:
+        numbers = plain(part)
+        if _numeric(numbers):
+            made = self.make(part.start, part.end, const, numbers, dtype)
+        else:
+            made = self.make(part.start, part.end, TABLE["stack"], self.nodes(part.value))
+        node: Node = made.value
+        return node
+
+    def _size(self, part: Part) -> Shape:
+        """Return the shape of a literal, and refuse rows that differ."""
+        if isinstance(part.value, Node):
+            return part.value.shape
+        if not isinstance(part.value, list):
+            return ()
+        if not part.value:
+            self.fault("an empty list has no entries: write at least one", part)
+        sizes = [self._size(row) for row in part.value]
+        for row, size in zip(part.value, sizes, strict=True):
+            if size != sizes[0]:
+                message = f"ragged: this entry has shape {size}, the first has {sizes[0]}"
+                self.fault(message, row)
+        return (len(sizes), *sizes[0])
+
+    # -- operations --------------------------------------------------------------------------
+
+    def unary(self, sign: Token, part: Part) -> Part:
+        """Return ``-x``, ``+x``, ``~x`` or ``not x``; a minus before a number belongs to it."""
+        if is_number(part.value) and sign.text in "+-":
+            value = -part.value if sign.text == "-" else part.value
+            return Part(value, sign.start, part.end)
+        node = self.node(part)
+        if sign.text == "+":
+            return Part(node, sign.start, part.end)
+        return self.make(sign.start, part.end, apply, TABLE[SIGNS[sign.text]], (node,))
+
+    def binary(self, sign: str, left: Part, right: Part) -> Part:
+        """Return ``left sign right`` for any operator with two operands."""
+        start, end = left.start, right.end
+        if sign == "**":
+            return self.power(left, right, start, end)
+        pair = self.nodes([left, right])
+        if sign in "&|" and any(node.dtype is not BOOL for node in pair):
+            wrong = left if pair[0].dtype is not BOOL else right
+            message = f"{sign} joins masks, and this is none; {TIGHT}"
+            raise self.text.fault(message, wrong.start, wrong.end, DtypeError)
+        return self.make(start, end, apply, TABLE[OPERATORS[sign]], pair)
+
+    def power(self, base: Part, exponent: Part, start: int, end: int) -> Part:
+        """Return ``base ** exponent``; an exponent without variables has to be of a sane size."""
+        value = exponent.value
+        if is_number(value):
+            operands: list[Any] = [self.node(base), value]
+        else:
+            operands = self.nodes([base, exponent])
+            value = value.value if value in self._fixed else 1
+        if not np.all(np.abs(value) <= MAX_EXPONENT):
+            self.fault(
+                f"the exponent is {value}: expected between -{MAX_EXPONENT} and {MAX_EXPONENT}",
+                exponent,
+            )
+        return self.make(start, end, pow, *operands)
+
+    def compare(self, parts: Sequence[Part], signs: Sequence[str]) -> Part:
+        """Return ``a < b < c …``: every comparison of neighbours, joined by and."""
+        left, result = parts[0], None
+        for sign, right in zip(signs, parts[1:], strict=True):
+            pair = self.nodes([left, right])
+            one = self.make(left.start, right.end, apply, TABLE[OPERATORS[sign]], pair)
+            result = one if result is None else self.binary("and", result, one)
+            left = Part(pair[1], right.start, right.end)
+        assert result is not None
+        return result
+
+    def choose(self, condition: Part, yes: Part, no: Part) -> Part:
+        """Return ``yes if condition else no``."""
+        mask = self.node(condition)
+        return self.make(yes.start, no.end, TABLE["where"], mask, *self.nodes([yes, no]))
+
+    def index(self, part: Part, places: Sequence[Any], end: int) -> Part:
+        """Return ``part[places]``."""
+        key = tuple(places) if len(places) > 1 else places[0]
+        return self.make(part.start, end, graph.INDEX, self.node(part), key)
+
+    def attribute(self, part: Part, name: Token) -> Part:
+        """Return ``part.T``, and refuse any other attribute."""
+        if name.text != "T":
+            known = name.text in self.functions
+            hint = f"write {name.text}(…)" if known else "only .T, the transpose, is allowed"
+            self.fault(f"attribute .{name.text} is not in the grammar: {hint}", name)
+        return self.make(part.start, name.end, TABLE["transpose"], self.node(part))
+
+
+def plain(part: Part) -> Any:
+    """Return a part as Python has it: a node, or a literal with lists and tuples of such."""
+    if isinstance(part.value, list | tuple):
+        return type(part.value)(plain(p) for p in part.value)
+    return part.value
+
+
+def is_number(value: Any) -> bool:
+    """Return whether a part's value is a literal number; True and False are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _numeric(value: Any) -> bool:
+    return all(map(_numeric, value)) if isinstance(value, list) else is_number(value)
