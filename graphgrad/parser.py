@@ -19,7 +19,7 @@ from typing import Any
 
 from graphgrad.errors import ParseError
 from graphgrad.graph import VARIABLE, Node, NumberOrArray, ancestors
-from graphgrad.parsing.build import PI, Builder, Labelled
+from graphgrad.parsing.build import PI, Builder, labelled
 from graphgrad.parsing.calls import vocabulary
 from graphgrad.parsing.excerpt import Text, clean
 from graphgrad.parsing.grammar import Grammar
@@ -27,7 +27,7 @@ from graphgrad.parsing.tokens import Token, identifier, names, tokenize
 
 __all__ = ["missing", "parse", "parse_value", "split_assignment"]
 
-NUMBERS = {**PI, "inf": Labelled(float("inf"), "inf"), "nan": Labelled(float("nan"), "nan")}
+NUMBERS = {**PI, **{name: labelled(float(name), name) for name in ("inf", "nan")}}
 
 
 def parse(text: str, /, **values: Any) -> Node:
@@ -102,14 +102,15 @@ def split_assignment(argument: str) -> tuple[str, NumberOrArray]:
         ('x', 2.5)
     """
     source = clean(argument)
-    name, equals, *value = [*tokenize(source), Token("end", "", 0, 0)]
-    if name.kind != "name" or equals.text != "=":
+    tokens = tokenize(source)
+    name = tokens[0]
+    if name.kind != "name" or tokens[1].text != "=":
         end = len(source.text)
         raise source.fault("expected name=value, as in x=2 or W=[[1, 2], [3, 4]]", 0, end)
     if name.text in vocabulary():
         message = f"{name.text!r} is a function: no value can be given to it"
         raise source.fault(message, name.start, name.end)
-    return name.text, _value(source, value[:-1])
+    return name.text, _value(source, tokens[2:])
 
 
 def missing(node: Node) -> list[str]:

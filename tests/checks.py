@@ -59,7 +59,7 @@ def check_gradient(
     """
     rng = np.random.default_rng(seed)
     wanted = [wrt] if isinstance(wrt, gg.Node) else list(wrt)
-    weights = rng.normal(size=y.shape)
+    weights = rng.normal(size=y.shape) if y.shape else np.float64(1)
     gradients = gg.evaluate(gg.vjp(y, wanted, weights))
     size = float(np.sum(np.abs(weights * y.value))) if y.size else 0.0
     for x, gradient in zip(wanted, gradients, strict=True):
@@ -71,10 +71,11 @@ def check_gradient(
 
         for direction in _directions(x, entries, rng):
             expected = float(method(value, [x.value], [direction]))
-            actual = float(np.sum(gradient * direction))
-            scale = max(abs(expected), float(np.sum(np.abs(gradient * direction))))
+            with np.errstate(invalid="ignore"):
+                parts = gradient * direction
+            actual, scale = float(np.sum(parts)), max(abs(expected), float(np.sum(np.abs(parts))))
             tolerance = rtol * scale + 1e-3 * rtol * size
-            if not abs(actual - expected) <= tolerance:
+            if not (np.isfinite(scale) and abs(actual - expected) <= tolerance):
                 raise AssertionError(
                     f"gradient of {y!r} towards {x.name!r} along {_short(direction)}\n"
                     f"  at {_point(y)}\n"
@@ -150,7 +151,6 @@ def check_on_arrays(p: Primitive, case: Case) -> None:
     """Demand that the rule gives on arrays what it gives on nodes."""
     y, variables = rulebook.make(p, case)
     g = np.asarray(np.random.default_rng(2).normal(size=y.shape))[()]
-    gg.evaluate([y])
     arrays = [np.asarray(x.value)[()] for x in y.inputs]
     with np.errstate(all="ignore"):
         for i, x in enumerate(y.inputs):

@@ -68,10 +68,8 @@ def points(p: Primitive, count: int = 10, seed: int = 0) -> list[Any]:
     rng = generator(p, seed)
     result = []
     for k, ((low, high), mask) in enumerate(zip(p.domain, masks(p), strict=True)):
-        inside = rng.uniform(low, high, count)
-        ends = np.array([low + 1e-3, high - 1e-3])
-        edges = np.concatenate([np.resize(ends, 2 * (k + 1)), inside[: 2 * (len(p.domain) - k)]])
-        drawn = np.concatenate([inside, edges])
+        drawn = rng.uniform(low, high, count + 2 * len(p.domain))
+        drawn[count + 2 * k : count + 2 * k + 2] = low + 1e-3, high - 1e-3
         result.append(drawn > (low + high) / 2 if mask else drawn)
     return result
 
@@ -160,15 +158,10 @@ def exact_partial(
 # -- scalar code ---------------------------------------------------------------------------------
 
 MATH = {
-    name: getattr(math, name)
-    for name in ("acos asin atan atan2 cos cosh erf exp expm1 floor log log1p sin sinh sqrt tan "
-                 "tanh").split()
-}  # fmt: skip
-NUMPY = {
-    "acos": np.arccos, "asin": np.arcsin, "atan": np.arctan, "atan2": np.arctan2,
-    "erf": scipy.special.erf,
-}  # fmt: skip
-NUMPY |= {name: getattr(np, name) for name in MATH if name not in NUMPY}
+    name: function for name, function in vars(math).items() if not name.startswith("_")
+}
+NUMPY = {name: getattr(np, name) for name in MATH if hasattr(np, name)}
+NUMPY |= {"erf": scipy.special.erf, "erfc": scipy.special.erfc}
 
 
 def code_function(p: Primitive, given: dict[str, Any], names: dict[str, Any]) -> Callable[..., Any]:

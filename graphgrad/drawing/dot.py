@@ -32,7 +32,8 @@ def quoted(text: str) -> str:
 
 def html(text: str) -> str:
     """Return marked text for an HTML-like label: escaped, adjoints with a bar over them."""
-    return escape(visible_marked(text)).replace(BAR, "<O>").replace(UNBAR, "</O>")
+    text = escape(visible_marked(text)).replace(BAR, "<O>").replace(UNBAR, "</O>")
+    return text.replace("\\", "&#92;")  # \\N would become the node's name, even in HTML
 
 
 def visible_marked(text: str) -> str:
@@ -198,7 +199,7 @@ class Writer:
         )
 
     def _title(self, box: Box, frame: Frame) -> str:
-        text = f"{box.role} {box.name} = {' '.join(self.scene.value_lines(box, frame))}"
+        text = f"{box.role} {box.node.name or box.name} = {' '.join(self.scene.value_lines(box, frame))}"
         adjoints = self.scene.adjoint_lines(box, frame)
         return plain(f"{text}; {' '.join(adjoints)}" if adjoints else text)
 
@@ -331,19 +332,29 @@ class Writer:
         longest = self._legend_words(Frame("backward" if self._both else "forward", 0))
         hidden = [text for text, _ in longest if (text, _) not in words]
         # What this frame need not explain becomes room on both sides: all frames are as wide.
-        room = f'<TD WIDTH="{sum(_word(text) + 10 for text in hidden) // 2}"></TD>'
-        cells = [
-            f'<TD BGCOLOR="{getattr(t, role)}" BORDER="1" COLOR="{t.line}" WIDTH="{_word(role)}">'
-            f"{_font(role, style.LEGEND, t.ink)}</TD>"
-            for role in self._roles
-        ]
-        for text, color in words:
-            cells.append(f'<TD WIDTH="{_word(text)}">{_font(text, style.LEGEND, color)}</TD>')
+        room = sum(_word(text) + GAP for text in hidden) // 2
+        cells = [_cell("", room)]
+        for role in self._roles:
+            look = f' BGCOLOR="{getattr(t, role)}" BORDER="1" COLOR="{t.line}"'
+            cells.append(_cell(_font(role, style.LEGEND, t.ink), _word(role), look))
+        cells += [_cell(_font(x, style.LEGEND, color), _word(x)) for x, color in words]
+        cells.append(_cell("", room))
+        texts = [*self._roles, *(text for text, _ in words)]
+        width = 2 * room + sum(map(_word, texts)) + GAP * (len(cells) + 1)
+        # Of fixed size, since Graphviz would stretch it to the width of the caption.
         return (
-            '<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="6" CELLPADDING="2">'
-            f"<TR>{room}{''.join(cells)}{room}</TR></TABLE>"
+            f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="{GAP}" CELLPADDING="2" '
+            f'FIXEDSIZE="TRUE" WIDTH="{width}" HEIGHT="{LEGEND_HEIGHT + 2 * GAP}">'
+            f"<TR>{''.join(cells)}</TR></TABLE>"
         )
 
 
+GAP, LEGEND_HEIGHT = 6, 19
+
+
+def _cell(html: str, width: int, look: str = "") -> str:
+    return f'<TD{look} WIDTH="{width}" HEIGHT="{LEGEND_HEIGHT}">{html}</TD>'
+
+
 def _word(text: str) -> int:
-    return ceil(text_width(text, style.LEGEND)) + 2
+    return ceil(text_width(text, style.LEGEND)) + 8

@@ -299,8 +299,8 @@ class Scene:
         total = len(tape.arrivals(box.node))
         arrived = total if step is None else tape.arrived(box.node, step)
         partly = f" ({arrived} of {total})" if 0 < arrived < total else ""
-        if len(lines) == 1:
-            return [f"{bar} = {lines[0]}{partly}"]
+        if not lines[-1].startswith("[") or len(lines) == 1:
+            return [f"{bar} = {lines[0]}{partly}", *lines[1:]]
         return [f"{bar} ={partly}", *lines]
 
     def all_adjoint_lines(self, box: Box) -> list[list[str]]:

@@ -14,6 +14,8 @@ from graphgrad.graph import CONSTANT, Node
 
 __all__ = ["node_names", "pretty", "subscript", "visible"]
 
+LONGEST = 24
+"""Characters of a name that displays show."""
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 _INDEXED = re.compile(r"([A-Za-zα-ωΑ-Ω])_?(\d{1,3})")
 _HIDDEN = re.compile(
@@ -27,14 +29,17 @@ def subscript(number: int) -> str:
 
 
 def pretty(name: str) -> str:
-    """Return a name as it is typeset: one letter and a number become a subscript.
+    """Return a name as it is typeset: a number after one letter is lowered, long ones are cut.
 
     Example:
         >>> pretty("x1"), pretty("w_12"), pretty("layer2")
         ('x₁', 'w₁₂', 'layer2')
     """
     match = _INDEXED.fullmatch(name)
-    return match[1] + match[2].translate(_SUBSCRIPTS) if match else visible(name)
+    if match:
+        return match[1] + match[2].translate(_SUBSCRIPTS)
+    text = visible(name)
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 
 def visible(text: str) -> str:

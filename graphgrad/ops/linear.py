@@ -23,6 +23,8 @@ def _matmul_vjp_a(g: Any, y: Any, a: Any, b: Any) -> Any:
     if len(a.shape) == 1 and len(b.shape) == 1:
         return g * b
     if len(b.shape) == 1:  # y[..., i] = Σ a[..., i, k] b[k]
+        if len(a.shape) == 2:
+            return outer(g, b)
         return sum_to(reshape(g, (*g.shape, 1)) * b, a.shape)
     if len(a.shape) == 1:  # y[..., j] = Σ a[k] b[..., k, j]
         if len(b.shape) == 2:

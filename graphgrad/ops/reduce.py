@@ -114,6 +114,9 @@ mean = _reduction(
         3.0
     """,
     forward=_mean,
+    entries=lambda F, x, axis, keepdims: (
+        np.sum(x, axis=axis, keepdims=keepdims) / _count(x, axis)
+    ),
     vjp=[lambda g, y, x, axis, keepdims: spread(g, x, axis, keepdims) / _count(x, axis)],
     dtype=dtypes.averaged,
     linear="each",

@@ -357,7 +357,7 @@ def _unsliced(x: Any, key: Any, shape: Any) -> Any:
 def _place(x: Any, key: shapes.Key, shape: shapes.Shape) -> Any:
     x = np.asarray(x)
     out = np.zeros(shape, x.dtype)
-    out[shapes.as_slices(key)] = x
+    out[shapes.as_slices(key)] = x[()]  # of a 0-d array of objects, the object itself
     return out
 
 

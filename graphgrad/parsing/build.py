@@ -24,11 +24,15 @@ from graphgrad.parsing.tokens import Token
 from graphgrad.primitive import TABLE
 from graphgrad.shapes import Shape
 
-__all__ = ["PI", "Builder", "Labelled", "Part", "is_number", "plain"]
+__all__ = ["PI", "Builder", "Labelled", "Part", "is_number", "labelled", "plain"]
 
 MAX_EXPONENT = 1000
-MAX_ENTRIES = 10**8
-"""The most entries a node made by text may have."""
+MAX_ENTRIES = 10**7
+"""The most entries a node may have; ten times those of every given value are added to it."""
+MAX_VALUE = 10**6
+"""The most entries of an intermediate result in the text of a value."""
+MAX_KNOWN = 10**4
+"""The most entries of a constant result that is looked at while the graph is built."""
 OPERATORS = {
     "+": "add", "-": "sub", "*": "mul", "/": "div", "@": "matmul",
     "<": "less", "<=": "less_equal", ">": "greater", ">=": "greater_equal",
@@ -54,18 +58,20 @@ class Part(NamedTuple):
 class Labelled(float):
     """A number with a name of its own, such as π."""
 
-    label: str
-
-    def __new__(cls, value: float, label: str) -> Labelled:
-        self = super().__new__(cls, value)
-        self.label = label
-        return self
+    label = ""
 
     def __neg__(self) -> Labelled:
-        return Labelled(-float(self), "−" + self.label)
+        return labelled(-float(self), "−" + self.label)
 
 
-PI = {"pi": Labelled(math.pi, "π"), "π": Labelled(math.pi, "π")}
+def labelled(value: float, label: str) -> Labelled:
+    """Return a number with a name."""
+    number = Labelled(value)
+    number.label = label
+    return number
+
+
+PI = dict.fromkeys(("pi", "π"), labelled(math.pi, "π"))
 
 
 class Builder:
@@ -94,6 +100,7 @@ class Builder:
         self.closed = closed
         self.variables: dict[str, Node] = {}
         self.assigned: dict[str, Node] = {}
+        self._limit = MAX_VALUE if closed else MAX_ENTRIES
         self._fixed: set[Node] = set()
 
     def fault(self, message: str, part: Part | Token) -> NoReturn:
@@ -121,9 +128,10 @@ class Builder:
     def _checked(self, node: Any, start: int, end: int) -> Node:
         if not isinstance(node, Node):
             raise self.text.fault("this gives no single node", start, end)
-        if node.inputs and node.size > MAX_ENTRIES:
-            raise self.text.fault(f"this would have more than {MAX_ENTRIES} entries", start, end)
-        if node.op != "variable" and all(x in self._fixed for x in node.inputs):
+        if node.inputs and node.size > self._limit:
+            raise self.text.fault(f"this would have more than {self._limit} entries", start, end)
+        constant = node.op != "variable" and all(x in self._fixed for x in node.inputs)
+        if constant and node.size <= MAX_KNOWN:
             self._fixed.add(node)
         return node
 
@@ -131,7 +139,7 @@ class Builder:
         missing = [repr(n.name) for n in self.variables.values() if n.name not in self.values]
         if not isinstance(problem, ShapeError) or not missing:
             return ""
-        return f"; without a value {', '.join(missing)} is taken for a scalar"
+        return f"; variables without a value are taken for scalars: {', '.join(missing)}"
 
     # -- names -------------------------------------------------------------------------------
 
@@ -149,6 +157,7 @@ class Builder:
             self.fault(f"{name!r} is no number: a value is made of numbers and lists", token)
         part = self.make(token.start, token.end, var, name, self.values.get(name))
         self.variables[name] = part.value
+        self._limit += 10 * part.value.size
         return part
 
     def assign(self, token: Token, part: Part) -> Part:
@@ -249,10 +258,11 @@ class Builder:
             operands: list[Any] = [self.node(base), value]
         else:
             operands = self.nodes([base, exponent])
-            value = value.value if value in self._fixed else 1
+            value = operands[1].value if operands[1] in self._fixed else 1
         if not np.all(np.abs(value) <= MAX_EXPONENT):
+            largest = max(np.ravel(value), key=abs)
             self.fault(
-                f"the exponent is {value}: expected between -{MAX_EXPONENT} and {MAX_EXPONENT}",
+                f"exponent {largest:g}: expected between -{MAX_EXPONENT} and {MAX_EXPONENT}",
                 exponent,
             )
         return self.make(start, end, pow, *operands)

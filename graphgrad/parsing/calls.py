@@ -20,7 +20,8 @@ from graphgrad.primitive import TABLE, Primitive
 
 __all__ = ["call", "usage", "vocabulary"]
 
-MAX_DEPTH_OF_ONE_HOT = 10**6
+MAX_ROW = 10**6
+"""The most entries of a row of one_hot, which are counted out when the graph is built."""
 ALIASES = {
     "ln": "log", "arcsin": "asin", "arccos": "acos", "arctan": "atan", "arctan2": "atan2",
     "power": "pow",
@@ -100,8 +101,8 @@ def _function(build: Builder, name: Token) -> Callable[..., Any]:
         build.fault(f"{text!r} cannot be called here: {NOT_IN_TEXT[text]}", name)
     if text in build.assigned or text in build.variables:
         build.fault(f"{text!r} is no function: for a product write {text}*(…)", name)
-    close = difflib.get_close_matches(text, build.functions, n=3)
-    hint = f"did you mean {' or '.join(close)}?" if close else "gg.PRIMITIVES lists the functions"
+    close = difflib.get_close_matches(text, build.functions, n=2)
+    hint = f"did you mean {' or '.join(close)}?" if close else f"for a product write {text}*(…)"
     build.fault(f"unknown function {text!r}: {hint}", name)
 
 
@@ -129,12 +130,12 @@ def _convert(
     inputs = [key for key in inputs if key in arguments and key not in ("counter", "indices")]
     made = build.nodes([arguments[key] for key in inputs])
     arguments.update(zip(inputs, made, strict=True))
-    for k, (key, value) in enumerate(arguments.items()):
-        if isinstance(value, Part):
+    for k, (key, part) in enumerate(arguments.items()):
+        if isinstance(part, Part):
+            if key == "depth" and not (type(part.value) is int and part.value <= MAX_ROW):
+                build.fault(f"the depth has to be an integer of at most {MAX_ROW}", part)
             counts = key == "counter" or (key == "indices" and k == 0)
-            arguments[key] = build.node(value, INT64) if counts else setting(build, value)
-        if key == "depth" and isinstance(value.value, int) and value.value > MAX_DEPTH_OF_ONE_HOT:
-            build.fault(f"the depth is {value.value}: at most {MAX_DEPTH_OF_ONE_HOT}", value)
+            arguments[key] = build.node(part, INT64) if counts else setting(build, part)
 
 
 def _members(build: Builder, name: str, arguments: dict[str, Any]) -> None:

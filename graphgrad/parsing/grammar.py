@@ -87,7 +87,7 @@ class Grammar:
         self.skip_breaks()
         part = self.expression()
         if self.skip_breaks().kind != "end":
-            self.surprise("an operator or the end")
+            self.surprise("the end")
         return self.build.node(part)
 
     def assignment(self) -> Part:
@@ -263,7 +263,7 @@ class Grammar:
             self.build.fault(f"the text ends here: expected {wanted}", token)
         if token.kind == "break":
             self.build.fault(f"the statement ends here: expected {wanted}", token)
-        if token.kind in ("name", "number") and wanted != "a value":
+        if token.kind in ("name", "number") and wanted not in ("a value", "the end"):
             hint = ": for a product write * between them"
         else:
             hint = HINTS.get(token.text, "")

@@ -11,7 +11,7 @@ import unicodedata
 from collections import defaultdict
 from typing import Literal
 
-__all__ = ["Canvas", "State", "cell_width", "cells", "clean", "plain_ascii"]
+__all__ = ["Canvas", "State", "cell_width", "cells", "clean", "cut", "plain_ascii"]
 
 State = Literal["pending", "done", "current"]
 
@@ -33,7 +33,7 @@ ASCII = {
     "Σ": "sum", "∏": "prod", "∇": "grad", "→": "->", "←": "<-", "≤": "<=", "≥": ">=", "≠": "!=",
     "≈": "~", "∞": "inf", "…": "...", "ᵀ": "^T", "α": "alpha", "β": "beta", "ε": "eps", "η": "eta",
     "θ": "theta", "λ": "lambda", "μ": "mu", "π": "pi", "σ": "sigma", "\u0304": "_bar",
-    "\u0305": "_bar", "▶": ">", "◀": "<", "║": "#", "═": "#", "╔": "#", "╗": "#", "╚": "#",
+    "\u0305": "_bar", "▶": ">", "◀": "<", "▲": "^", "▼": "v", "║": "#", "═": "#", "╔": "#", "╗": "#", "╚": "#",
     "╝": "#", "│": "|", "─": "-", "┄": ".", "┆": ":", "┌": "+", "┐": "+", "└": "+", "┘": "+",
     "━": "=", "┃": "#",
 }  # fmt: skip
@@ -99,6 +99,18 @@ def cell_width(text: str) -> int:
     return len(cells(text))
 
 
+def cut(text: str, width: int, ascii: bool = False) -> str:
+    """Shortens text to a number of cells; dots tell that something is missing.
+
+    Example:
+        >>> cut("a long name", 6)
+        'a lon…'
+    """
+    found = cells(text)
+    dots = "..." if ascii else "…"
+    return text if len(found) <= width else "".join(found[: max(width - len(dots), 0)]) + dots
+
+
 class Canvas:
     """Cells by row and column; both may be negative. Text covers lines, whatever came first."""
 
@@ -123,6 +135,10 @@ class Canvas:
         """Writes text from a cell on; style is "", "value", "adjoint", "op" or a state."""
         for offset, cell in enumerate(cells(text)):
             self._text[row, column + offset] = (cell, style)
+
+    def has_arm(self, row: int, column: int, arm: int) -> bool:
+        """Whether a line leaves the cell towards UP, RIGHT, DOWN or LEFT."""
+        return (row, column) in self._arms and self._arms[row, column][arm] > 0
 
     def width(self) -> int:
         """How many columns the drawing fills."""

@@ -11,8 +11,10 @@ optimizing channel assignment within large apertures"), turned by a quarter, wit
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 __all__ = ["Leg", "route"]
 
@@ -70,17 +72,16 @@ def _bundled(legs: list[Leg], straight: set[int]) -> list[Bundle]:
     """Legs to one row share a track, then legs from one row: the joints look like ├ and ┤."""
     bundles: list[Bundle] = []
     free = list(legs)
-    for side, other in (("end", "start"), ("start", "end")):
-        for row in sorted({getattr(leg, side) for leg in free}):
-            group = [leg for leg in free if getattr(leg, side) == row]
-            whole = len(group) == sum(getattr(leg, side) == row for leg in legs)
-            alone = [
-                leg for leg in group
-                if sum(getattr(leg, other) == getattr(o, other) for o in legs) == 1
-            ]  # fmt: skip
+    for here, there in (("end", "start"), ("start", "end")):
+        at, off = attrgetter(here), attrgetter(there)
+        crowd = Counter(map(off, legs))
+        for row in sorted(set(map(at, free))):
+            group = [leg for leg in free if at(leg) == row]
+            # A shared track passes the rows of its shorter legs: nothing else may join there.
+            alone = [g for g in group if crowd[off(g)] == 1 and off(g) not in straight]
             if len(alone) < 2:
                 continue
-            if row in straight or not whole or len(alone) < len(group):
+            if row in straight or len(alone) < sum(at(leg) == row for leg in legs):
                 # Up and down at once would make a cross where lines join.
                 parts = [[g for g in alone if (g.end > g.start) == down] for down in (False, True)]
             else:
@@ -91,9 +92,7 @@ def _bundled(legs: list[Leg], straight: set[int]) -> list[Bundle]:
 
 
 def _touch(a: Bundle, b: Bundle) -> bool:
-    return any(
-        p.span[0] <= q.span[1] and q.span[0] <= p.span[1] for p in a for q in b
-    )  # fmt: skip
+    return any(p.span[0] <= q.span[1] and q.span[0] <= p.span[1] for p in a for q in b)
 
 
 def _before(a: Bundle, b: Bundle) -> bool:

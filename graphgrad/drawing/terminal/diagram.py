@@ -1,6 +1,7 @@
-"""A graph as plain data for the terminal: boxes, arrows, and the names a list gives them.
+"""A graph as plain data for the terminal: boxes and arrows.
 
-What one can do here: make ``Box`` and ``Arrow``; ``spelled`` makes their text safe to print.
+What one can do here: make ``Box`` and ``Arrow``, check that they fit each other, and make their
+text safe to print.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from graphgrad.drawing.terminal.canvas import State, cells, clean, plain_ascii
+from graphgrad.drawing.terminal.canvas import State, clean, cut, plain_ascii
 from graphgrad.errors import DrawingError
 
-__all__ = ["Arrow", "Box", "checked", "ports", "spelled"]
+__all__ = ["Arrow", "Box", "checked", "ports", "spelled_arrow", "spelled_box"]
 
 LONGEST = 32  # cells; what is longer makes the drawing unreadable
 
@@ -88,19 +89,19 @@ def checked(boxes: Sequence[Box], arrows: Sequence[Arrow]) -> None:
                 )
 
 
-def spelled[Thing: (Box, Arrow)](thing: Thing, ascii: bool) -> Thing:
-    """The same box or arrow with text that is safe to print: clean, short, ASCII if need be."""
+def spelled_box(box: Box, ascii: bool) -> Box:
+    """The same box with text that is safe to print: clean, short, ASCII if need be."""
+    return dataclasses.replace(box, lines=tuple(_spelled(t, ascii) for t in box.lines) or ("",))
 
-    def spell(text: str) -> str:
-        text = clean(text)
-        text = plain_ascii(text) if ascii else text
-        found = cells(text)
-        dots = "..." if ascii else "…"
-        return text if len(found) <= LONGEST else "".join(found[: LONGEST - len(dots)]) + dots
 
-    if isinstance(thing, Box):
-        return dataclasses.replace(thing, lines=tuple(map(spell, thing.lines)) or ("",))
-    return dataclasses.replace(thing, label=spell(thing.label))
+def spelled_arrow(arrow: Arrow, ascii: bool) -> Arrow:
+    """The same arrow with a label that is safe to print."""
+    return dataclasses.replace(arrow, label=_spelled(arrow.label, ascii))
+
+
+def _spelled(text: str, ascii: bool) -> str:
+    text = plain_ascii(clean(text)) if ascii else clean(text)
+    return cut(text, LONGEST, ascii)
 
 
 def ports(arrows: Sequence[Arrow]) -> list[int]:

@@ -1,7 +1,7 @@
 """A graph as a list, for terminals too narrow for its drawing: one line per value.
 
 What one can do here: ``listed(boxes, arrows)`` writes ``x₁ = x × w = 6`` and so on;
-``labels(boxes, arrows)`` writes what arrows say, ``x → × → x₁: 3``.
+``labels(some, boxes, arrows)`` writes what some arrows say, ``x → × → x₁: 3``.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from graphgrad.drawing.terminal.canvas import ASCII, SGR, cells
+from graphgrad.drawing.terminal.canvas import ASCII, SGR, cut
 from graphgrad.drawing.terminal.diagram import Arrow, Box
 
 __all__ = ["labels", "listed"]
@@ -32,6 +32,10 @@ def listed(
         color: Whether to color the current and pending lines.
         ascii: Whether marks must be ASCII.
     """
+
+    def shorten(line: str) -> str:
+        return line if width is None else cut(line, width, ascii)
+
     lines = []
     folded = _folded(boxes, arrows)
     for box in boxes:
@@ -39,21 +43,23 @@ def listed(
             text = _formula(box, folded.get(box.id), boxes, arrows)
             mark = MARKS[box.state]
             mark = "".join(ASCII.get(c, c) for c in mark) if ascii else mark
-            line = _cut((mark + text).rstrip(), width, ascii)
+            line = shorten((mark + text).rstrip())
             style = SGR.get(box.state, "") if color else ""
             lines.append(f"\x1b[{style}m{line}\x1b[0m" if style else line)
-    said = labels(boxes, arrows, ascii=ascii)
-    lines += ["", *(_cut(line, width, ascii) for line in said)] if said else []
+    said = labels(arrows, boxes, arrows, ascii=ascii)
+    lines += ["", *map(shorten, said)] if said else []
     return "\n".join(lines)
 
 
-def labels(boxes: Sequence[Box], arrows: Sequence[Arrow], *, ascii: bool) -> list[str]:
-    """Writes one line per arrow that has a label."""
+def labels(
+    some: Sequence[Arrow], boxes: Sequence[Box], arrows: Sequence[Arrow], *, ascii: bool
+) -> list[str]:
+    """Writes one line for each of some arrows that has a label."""
     names = {box.id: box.lines[0] for box in boxes}
     results = {op: result for result, op in _folded(boxes, arrows).items()}
     to, back = ("->", "<-") if ascii else ("→", "←")
     lines = []
-    for arrow in arrows:
+    for arrow in some:
         if arrow.label:
             sign = back if arrow.back else to
             ends = [names[arrow.tail], names[arrow.head]]
@@ -96,11 +102,3 @@ def _applied(sign: str, inputs: Sequence[str]) -> str:
     if len(inputs) == 2 and not any(c.isalnum() for c in sign):
         return f"{inputs[0]} {sign} {inputs[1]}"
     return f"{sign}({', '.join(inputs)})"
-
-
-def _cut(line: str, width: int | None, ascii: bool) -> str:
-    found = cells(line)
-    dots = "..." if ascii else "…"
-    if width is None or len(found) <= width:
-        return line
-    return "".join(found[: max(width - len(dots), 0)]) + dots

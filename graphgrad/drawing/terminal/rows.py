@@ -26,6 +26,7 @@ class Placed:
     """Where everything is, in cells.
 
     Attributes:
+        box: The boxes by id.
         columns: The boxes of each column, from above.
         column: The column of each box, by id.
         top: The first row of each box, by id.
@@ -33,6 +34,7 @@ class Placed:
         ways: For each arrow its rows, from the tail's column to the head's.
     """
 
+    box: dict[str, Box] = field(default_factory=dict)
     columns: list[list[Box]] = field(default_factory=list)
     column: dict[str, int] = field(default_factory=dict)
     top: dict[str, int] = field(default_factory=dict)
@@ -64,7 +66,7 @@ def place(boxes: Sequence[Box], arrows: Sequence[Arrow]) -> Placed | None:
     Returns:
         The places, or None if some arrow does not go to the right.
     """
-    placed = Placed()
+    placed = Placed(box={box.id: box for box in boxes})
     _find_columns(placed, boxes)
     if any(placed.column[arrow.tail] >= placed.column[arrow.head] for arrow in arrows):
         return None
@@ -144,11 +146,10 @@ def _passing(
     placed: Placed, arrows: Sequence[Arrow], numbers: Sequence[int], c: int
 ) -> dict[tuple[str, int], float]:
     """The height of every lane in a column. Arrows from one tail share a lane while they can."""
-    boxes = {box.id: box for column in placed.columns for box in column}
     x = placed.columns[c][0].x
     found: dict[tuple[str, int], float] = {}
     for arrow, number in zip(arrows, numbers, strict=True):
-        tail, head = boxes[arrow.tail], boxes[arrow.head]
+        tail, head = placed.box[arrow.tail], placed.box[arrow.head]
         if placed.column[arrow.tail] < c < placed.column[arrow.head]:
             way = [(tail.x, tail.y), *arrow.points, (head.x, head.y)]
             found.setdefault((arrow.tail, number), _height_at(x, way))
