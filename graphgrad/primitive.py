@@ -78,6 +78,7 @@ class Primitive:
         text, latex: templates with #1, #2 … for the inputs; a function of the settings gives one.
         precedence: of `text`: 1 sums, 2 products, 3 signs, 4 powers, ATOM closed forms.
         silent: whether formulas of derivative rules may leave it out: it only rearranges.
+        commutative: whether its two inputs may change places.
         symbol: what its node shows in a picture.
         linear: "each" when linear in each input alone, "all" when in all together, else "".
         analytic: `forward` continued to complex numbers, for the complex step; None when
@@ -104,6 +105,7 @@ class Primitive:
     latex: str | Callable[..., str] | None = None
     precedence: int = ATOM
     silent: bool = False
+    commutative: bool = False
     symbol: str = ""
     linear: str = ""
     analytic: Callable[..., Any] | None = None

@@ -33,7 +33,7 @@ def quoted(text: str) -> str:
 def html(text: str) -> str:
     """Return marked text for an HTML-like label: escaped, adjoints with a bar over them."""
     text = escape(visible_marked(text)).replace(BAR, "<O>").replace(UNBAR, "</O>")
-    return text.replace("\\", "&#92;")  # \\N would become the node's name, even in HTML
+    return text.replace("\\", "\\\\")  # \\N would become the node's name, even in HTML
 
 
 def visible_marked(text: str) -> str:
@@ -109,7 +109,7 @@ class Writer:
         t = self.theme
         lines = [
             "digraph graphgrad {",
-            f'  graph [rankdir={self.rankdir}, bgcolor="{t.background}", ordering=in, nodesep=0.25, '
+            f'  graph [rankdir={self.rankdir}, bgcolor="{t.background}", nodesep=0.25, '
             f'ranksep=0.3, fontname="{FONT}", labelloc=b, pad=0.15, '
             f"label={self._graph_label(frame)}];",
             f'  node [label="\\N", fontname="{FONT}", fontcolor="{t.ink}", penwidth=1.1];',
@@ -218,8 +218,11 @@ class Writer:
             wide = max(_width(label.split("\n"), 12) / 72 + 0.25, wide)
             shape = f"shape=box, width={wide:.2f}, peripheries=2"
         text = quoted(dot.symbol) if not dot.group else self._two_lines(dot)
+        node = dot.members[-1]
+        fixed = len(node.inputs) > 1 and not (dot.group or node.primitive.commutative)
+        order = "ordering=in, " if fixed else ""  # the first operand above the second
         return (
-            f'{dot.key} [id="{dot.key}", class="op {state}", {shape}{height}, fixedsize=true, '
+            f'{dot.key} [id="{dot.key}", class="op {state}", {order}{shape}{height}, fixedsize=true, '
             f'style="{look}", fillcolor="{t.operation}", color="{border}", '
             f'fontcolor="{color}", fontsize=12, penwidth={2.6 if state == "current" else 1.1}, '
             f"tooltip={quoted(plain(dot.title))}, label={text}];"
@@ -332,15 +335,15 @@ class Writer:
         longest = self._legend_words(Frame("backward" if self._both else "forward", 0))
         hidden = [text for text, _ in longest if (text, _) not in words]
         # What this frame need not explain becomes room on both sides: all frames are as wide.
-        room = sum(_word(text) + GAP for text in hidden) // 2
-        cells = [_cell("", room)]
+        room = sum(_word(text) + GAP for text in hidden)
+        cells = [_cell("", room // 2 + 4)]
         for role in self._roles:
             look = f' BGCOLOR="{getattr(t, role)}" BORDER="1" COLOR="{t.line}"'
             cells.append(_cell(_font(role, style.LEGEND, t.ink), _word(role), look))
         cells += [_cell(_font(x, style.LEGEND, color), _word(x)) for x, color in words]
-        cells.append(_cell("", room))
+        cells.append(_cell("", room - room // 2 + 4))
         texts = [*self._roles, *(text for text, _ in words)]
-        width = 2 * room + sum(map(_word, texts)) + GAP * (len(cells) + 1)
+        width = room + 8 + sum(map(_word, texts)) + GAP * (len(cells) + 1)
         # Of fixed size, since Graphviz would stretch it to the width of the caption.
         return (
             f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="{GAP}" CELLPADDING="2" '

@@ -36,6 +36,7 @@ add = elementwise(
     latex="#1 + #2",
     precedence=1,
     symbol="+",
+    commutative=True,
     dtype=dtypes.arithmetic,
     linear="all",
 )
@@ -66,6 +67,7 @@ mul = elementwise(
     latex=r"#1 \cdot #2",
     precedence=2,
     symbol="×",
+    commutative=True,
     dtype=dtypes.arithmetic,
     linear="each",
 )
@@ -312,6 +314,7 @@ maximum = elementwise(
     text="max(#1, #2)",
     latex=r"\max\left(#1, #2\right)",
     symbol="max",
+    commutative=True,
     dtype=dtypes.arithmetic,
     convention="where a = b, each gets half of the gradient.",
     kinks=[kink((1.0, 1.0), 0.5, 0.5)],
@@ -328,6 +331,7 @@ minimum = elementwise(
     text="min(#1, #2)",
     latex=r"\min\left(#1, #2\right)",
     symbol="min",
+    commutative=True,
     dtype=dtypes.arithmetic,
     convention="where a = b, each gets half of the gradient.",
     kinks=[kink((1.0, 1.0), 0.5, 0.5)],
@@ -409,6 +413,7 @@ def _comparison(name: str, sign: str, tex: str, text: str, forward: Any, relatio
         latex=f"#1 {tex} #2",
         precedence=0,
         symbol=text,
+        commutative=name in ("equal", "not_equal"),
         dtype=dtypes.boolean,
     )
 
@@ -433,6 +438,7 @@ def _logical(name: str, word: str, tex: str, symbol: str, forward: Any, sympy: s
         latex=f"#1 {tex} #2",
         precedence=-1,
         symbol=symbol,
+        commutative=True,
         dtype=dtypes.logical,
         domain=[(0.0, 1.0)] * 2,
     )

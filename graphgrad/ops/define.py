@@ -71,6 +71,7 @@ def elementwise(
     analytic: Callable[..., Any] | None = None,
     prepare: Callable[..., Any] | None = None,
     linear: str = "",
+    commutative: bool = False,
     cases: Sequence[Case] = (),
 ) -> Primitive:
     """Define an elementwise primitive. The fields are those of `Primitive`, and `partials`.
@@ -108,6 +109,7 @@ def elementwise(
         precedence=precedence,
         symbol=name if symbol is None else symbol,
         linear=linear,
+        commutative=commutative,
         analytic=analytic,
         domain=domain,
         kinks=tuple(kinks),

@@ -253,7 +253,8 @@ def dot(turns: int = 5, count: int = 10_000) -> list[Row]:
     for phase in ("forward", "backward"):
         draw = partial(source, y, phase)
         took = statistics.median(seconds(draw) for _ in range(turns))
-        rows.append({"what": f"DOT of {nodes} nodes, {phase}", "s": took, "characters": len(draw())})
+        what = f"DOT of {nodes} nodes, {phase}"
+        rows.append({"what": what, "s": took, "characters": len(draw()), "turns": turns})
     return rows
 
 

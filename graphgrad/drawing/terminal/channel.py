@@ -21,17 +21,23 @@ __all__ = ["Leg", "route"]
 
 @dataclass(eq=False, slots=True)
 class Leg:
-    """A vertical piece of a line, from the row where it comes from the left to the next row."""
+    """A vertical piece of a line, from the row on which it comes from the left to the next row.
+
+    Attributes:
+        pair: The number of its line.
+        start: The row at its left.
+        end: The row at its right.
+        after: The leg at its left, if its line has one more bend there.
+        last: Whether its line goes on to the right side of the gap.
+        track: Its place in the gap, -1 as long as it has none.
+    """
 
     pair: int
     start: int
     end: int
+    after: Leg | None = None
+    last: bool = True
     track: int = -1
-
-    @property
-    def span(self) -> tuple[int, int]:
-        """Its upper and lower end."""
-        return min(self.start, self.end), max(self.start, self.end)
 
 
 Bundle = list[Leg]  # legs on one track that touch each other: forks and joints
@@ -54,18 +60,15 @@ def route(pairs: Sequence[tuple[int, int]]) -> tuple[list[list[Leg]], int]:
     """
     legs = [Leg(i, left, right) for i, (left, right) in enumerate(pairs) if left != right]
     bundles = _bundled(legs, {left for left, right in pairs if left == right})
-    rows = {row for pair in pairs for row in pair}
-    while (order := _ordered(bundles)) is None:
-        _untie(bundles, rows)
+    order = _ordered(bundles, {row for pair in pairs for row in pair})
     for position, bundle in enumerate(order):
-        earlier = [b for b in order[:position] if _touch(b, bundle) or _before(b, bundle)]
-        track = 1 + max((b[0].track for b in earlier), default=-1)
+        track = 1 + max((b[0].track for b in order[:position] if _touch(b, bundle)), default=-1)
         for leg in bundle:
             leg.track = track
     found: list[list[Leg]] = [[] for _ in pairs]
     for leg in sorted((leg for bundle in order for leg in bundle), key=lambda leg: leg.track):
         found[leg.pair].append(leg)
-    return found, 1 + max((b[0].track for b in order), default=-1)
+    return found, 1 + max((bundle[0].track for bundle in order), default=-1)
 
 
 def _bundled(legs: list[Leg], straight: set[int]) -> list[Bundle]:
@@ -92,62 +95,70 @@ def _bundled(legs: list[Leg], straight: set[int]) -> list[Bundle]:
 
 
 def _touch(a: Bundle, b: Bundle) -> bool:
-    return any(p.span[0] <= q.span[1] and q.span[0] <= p.span[1] for p in a for q in b)
-
-
-def _before(a: Bundle, b: Bundle) -> bool:
-    """Whether a must turn left of b, or they would lie on one row."""
     return any(
-        (p.end == q.start) if p.pair == q.pair else (p.start == q.end) for p in a for q in b
+        min(p.start, p.end) <= max(q.start, q.end) and min(q.start, q.end) <= max(p.start, p.end)
+        for p in a
+        for q in b
     )
 
 
-def _ordered(bundles: list[Bundle]) -> list[Bundle] | None:
-    """From left to right, with few crossings; None if some block each other in a circle."""
+def _ordered(bundles: list[Bundle], rows: set[int]) -> list[Bundle]:
+    """From left to right, with few crossings; ``rows`` are those in use.
 
-    def wish(bundle: Bundle) -> tuple[bool, int, int]:
-        leg = bundle[0]
-        down = leg.end > leg.start
-        return down, (-leg.start if down else leg.start), leg.pair
-
-    waiting = sorted(bundles, key=wish)
+    A line's row at its left must be free again before another line takes it at its right: the
+    first turns left of the second. Where this goes round in a circle, one line gets a leg more.
+    """
+    waiting = sorted(bundles, key=_wish)
     order: list[Bundle] = []
     while waiting:
-        for bundle in waiting:
-            if not any(_before(other, bundle) for other in waiting if other is not bundle):
-                break
-        else:
-            return None
-        waiting.remove(bundle)
-        order.append(bundle)
+        starts = {leg.start: bundle for bundle in reversed(waiting) for leg in bundle}
+        ready = next((b for b in waiting if _blocker(b, starts) is None), None)
+        if ready is not None:
+            waiting.remove(ready)
+            order.append(ready)
+            continue
+        tied = _circle(waiting[0], starts)
+        waiting.remove(tied)
+        waiting = sorted(waiting + _untied(tied, rows), key=_wish)
     return order
 
 
-def _untie(bundles: list[Bundle], rows: set[int]) -> None:
-    """Breaks up one bundle that takes part in a circle, or gives one leg a row in between."""
-    tied = _tied(bundles)
-    bundle = max(tied, key=len)
-    bundles.remove(bundle)
-    if len(bundle) > 1:
-        bundles += [[leg] for leg in bundle]
-        return
+def _wish(bundle: Bundle) -> tuple[bool, int, int]:
+    """Lines that go the same way do not cross if the outer one turns first."""
     leg = bundle[0]
+    down = leg.end > leg.start
+    return down, (-leg.start if down else leg.start), leg.pair
+
+
+def _blocker(bundle: Bundle, starts: dict[int, Bundle]) -> Bundle | None:
+    """A waiting bundle that must turn left of this one."""
+    for leg in bundle:
+        if leg.last and leg.end in starts:
+            return starts[leg.end]
+        if leg.after is not None and leg.after in starts.get(leg.after.start, ()):
+            return starts[leg.after.start]
+    return None
+
+
+def _circle(bundle: Bundle, starts: dict[int, Bundle]) -> Bundle:
+    """The largest bundle of a circle of bundles that block each other."""
+    path: list[Bundle] = []
+    current: Bundle | None = bundle
+    while current is not None and not any(current is b for b in path):
+        path.append(current)
+        current = _blocker(current, starts)
+    first = next(i for i, b in enumerate(path) if b is current)
+    return max(path[first:], key=len)
+
+
+def _untied(bundle: Bundle, rows: set[int]) -> list[Bundle]:
+    """The legs of a bundle apart, or a single leg in two with a row of their own in between."""
+    if len(bundle) > 1:
+        return [[leg] for leg in bundle]
+    (leg,) = bundle
     middle = (leg.start + leg.end) // 2
-    spare = min((r for r in range(min(rows) - 1, max(rows) + 2) if r not in rows),
-                key=lambda r: (abs(r - middle), r))  # fmt: skip
+    free = (row for row in range(min(rows) - 1, max(rows) + 2) if row not in rows)
+    spare = min(free, key=lambda row: (abs(row - middle), row))
     rows.add(spare)
-    bundles += [[Leg(leg.pair, leg.start, spare)], [Leg(leg.pair, spare, leg.end)]]
-
-
-def _tied(bundles: list[Bundle]) -> list[Bundle]:
-    """The bundles that cannot be ordered: without those before and those after all circles."""
-    tied = list(bundles)
-    while True:
-        kept = [
-            b for b in tied
-            if any(_before(o, b) for o in tied if o is not b)
-            and any(_before(b, o) for o in tied if o is not b)
-        ]  # fmt: skip
-        if len(kept) == len(tied):
-            return kept
-        tied = kept
+    first = Leg(leg.pair, leg.start, spare, after=leg.after, last=False)
+    return [[first], [Leg(leg.pair, spare, leg.end, after=first, last=leg.last)]]
