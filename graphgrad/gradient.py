@@ -295,7 +295,8 @@ def _typed(direction: Any, like: Node) -> Node:
 
 
 def _wanted(wrt: Node | Sequence[Node]) -> list[Node]:
-    wanted = [wrt] if isinstance(wrt, Node) else list(wrt)
+    one = isinstance(wrt, Node) or not isinstance(wrt, Iterable)
+    wanted = [wrt] if one else list(wrt)
     for x in wanted:
         if not isinstance(x, Node):
             raise GradientError(f"cannot differentiate towards {x!r}: expected a graph node")

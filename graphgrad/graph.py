@@ -230,10 +230,10 @@ class Node(Operand):
         return apply(TABLE["matmul"], (other, self))
 
     def __pow__(self, exponent: Any) -> Node:
-        return TABLE["pow"](self, exponent)
+        return POWER(self, exponent)
 
     def __rpow__(self, base: Any) -> Node:
-        return TABLE["pow"](base, self)
+        return POWER(base, self)
 
     def __neg__(self) -> Node:
         return apply(TABLE["neg"], (self,))
@@ -292,7 +292,8 @@ class Node(Operand):
                 f"NumPy's {ufunc.__name__} has no counterpart in the rule book for graph nodes; "
                 f"use the functions of graphgrad"
             )
-        result: Node = TABLE[name](*inputs)
+        function = POWER if name == "pow" else TABLE[name]
+        result: Node = function(*inputs)
         return result
 
     # -- methods that read as in NumPy -------------------------------------------------------
@@ -365,6 +366,8 @@ UFUNCS = {
 }  # fmt: skip
 """NumPy's names of functions the rule book calls otherwise."""
 
+POWER: Callable[[Any, Any], Node]
+"""What ``node ** exponent`` does; the arithmetic operations put it here."""
 INDEX: Callable[[Node, Any], Node]
 """What ``node[key]`` does; the indexing operations put it here."""
 BACKWARD: Callable[[Node, bool], None]

@@ -157,11 +157,12 @@ def exact_partial(
 
 # -- scalar code ---------------------------------------------------------------------------------
 
-MATH = {
-    name: function for name, function in vars(math).items() if not name.startswith("_")
-}
+MATH = {name: function for name, function in vars(math).items() if not name.startswith("_")}
 NUMPY = {name: getattr(np, name) for name in MATH if hasattr(np, name)}
-NUMPY |= {"erf": scipy.special.erf, "erfc": scipy.special.erfc}
+NUMPY |= {
+    "acos": np.arccos, "asin": np.arcsin, "atan": np.arctan, "atan2": np.arctan2,
+    "erf": scipy.special.erf, "erfc": scipy.special.erfc,
+}  # fmt: skip
 
 
 def code_function(p: Primitive, given: dict[str, Any], names: dict[str, Any]) -> Callable[..., Any]:

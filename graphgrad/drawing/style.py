@@ -88,8 +88,10 @@ def text_width(text: str, size: float, bold: bool = False) -> float:
         >>> text_width("w = 3", 10) > text_width("i = 3", 10)
         True
     """
-    total = sum(_ADVANCE.get(c) or _advance(c) for c in text)
-    return total * size * (_BOLD if bold else 1.0) / 1000
+    scale = size * (_BOLD if bold else 1.0) / 1000
+    # Hinted fonts round each advance to whole pixels of 0.75 points; take the wider of the two.
+    widths = (scale * (_ADVANCE.get(c) or _advance(c)) for c in text)
+    return 1.07 * sum(max(w, 0.75 * round(w / 0.75)) for w in widths)
 
 
 def _advance(c: str) -> int:

@@ -31,8 +31,16 @@ LARGEST = 300  # boxes and arrows; more are no help in a terminal
 NARROWEST = 3  # cells between columns: a bit of line and an arrowhead at either end
 
 # Corners and sides of a value's box: upper left, upper right, lower left, lower right, ─, │.
-FRAMES: dict[State, str] = {"done": "┌┐└┘─│", "pending": "┌┐└┘┄┆", "current": "╔╗╚╝═║"}
-BRACKETS: dict[State, str] = {"done": "()", "pending": "┆┆", "current": "║║"}
+FRAMES: dict[State, tuple[str, ...]] = {
+    "done": tuple("┌┐└┘─│"),
+    "pending": tuple("┌┐└┘┄┆"),
+    "current": tuple("╔╗╚╝═║"),
+}
+BRACKETS: dict[State, tuple[str, str]] = {
+    "done": ("(", ")"),
+    "pending": ("┆", "┆"),
+    "current": ("║", "║"),
+}
 
 
 def render(
@@ -63,10 +71,10 @@ def render(
         >>> square = Box("square", ["×"], 40, 0, "op")
         >>> arrows = [Arrow("x", "square"), Arrow("x", "square"), Arrow("square", "y")]
         >>> print(render([x, square, y], arrows))
-        ┌───┐
-        │ x │           ┌───┐
-        │ 2 │──▶(exp)──▶│ y │
-        └───┘           └───┘
+        ┌───┐         ┌───┐
+        │ x │─┬▶(×)──▶│ y │
+        │ 2 │─┘       │ 4 │
+        └───┘         └───┘
     """
     checked(boxes, arrows)
     boxes = [spelled_box(box, ascii) for box in boxes]
@@ -178,7 +186,9 @@ class _Drawing:
         row, source = (leg.start, leg.end) if back else (leg.end, leg.start)
         column = self.tracks[gap] + leg.track
         if self.canvas.has_arm(row, column, RIGHT if back else LEFT):
-            self.canvas.write(row, column, "▼" if source < row else "▲", _style(self._state(numbers)))
+            self.canvas.write(
+                row, column, "▼" if source < row else "▲", _style(self._state(numbers))
+            )
 
     def _state(self, numbers: list[int]) -> State:
         """Of a line that several arrows share."""

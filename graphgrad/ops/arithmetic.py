@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from graphgrad import dtypes
+from graphgrad import dtypes, graph
 from graphgrad.errors import DtypeError, GraphError
 from graphgrad.graph import Node
 from graphgrad.ops.define import case, elementwise, kink, number
@@ -185,6 +185,8 @@ def pow(base: Any, exponent: Any) -> Any:
         return square(base) if exponent == 2 else power(base, exponent)
     return power_of_nodes(base, exponent)
 
+
+graph.POWER = pow
 
 square = elementwise(
     "square",

@@ -13,12 +13,12 @@ from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
-from graphgrad import graph
 from graphgrad.context import making
 from graphgrad.dtypes import BOOL, FLOAT64, INT64, Dtype
 from graphgrad.errors import DtypeError, GraphError, ShapeError
 from graphgrad.graph import Node, apply, const, var
 from graphgrad.ops.arithmetic import pow
+from graphgrad.ops.index import index
 from graphgrad.parsing.excerpt import Text
 from graphgrad.parsing.tokens import Token
 from graphgrad.primitive import TABLE
@@ -193,8 +193,9 @@ class Builder:
             )
         if dtype is INT64 and (type(value) is not int or abs(value) >= 2**53):
             dtype = FLOAT64
+        number = value if dtype is INT64 else float(value)  # NumPy has no integers above 2**64
         label = value.label if isinstance(value, Labelled) else None
-        node: Node = self.make(part.start, part.end, const, value, dtype, label).value
+        node: Node = self.make(part.start, part.end, const, number, dtype, label).value
         return node
 
     def nodes(self, parts: Sequence[Part]) -> list[Node]:
@@ -206,7 +207,8 @@ class Builder:
     def _array(self, part: Part, dtype: Dtype) -> Node:
         numbers = plain(part)
         if _numeric(numbers):
-            made = self.make(part.start, part.end, const, numbers, dtype)
+            array = numbers if dtype is INT64 else np.array(numbers, np.float64)
+            made = self.make(part.start, part.end, const, array, dtype)
         else:
             made = self.make(part.start, part.end, TABLE["stack"], self.nodes(part.value))
         node: Node = made.value
@@ -286,7 +288,7 @@ class Builder:
     def index(self, part: Part, places: Sequence[Any], end: int) -> Part:
         """Return ``part[places]``."""
         key = tuple(places) if len(places) > 1 else places[0]
-        return self.make(part.start, end, graph.INDEX, self.node(part), key)
+        return self.make(part.start, end, index, self.node(part), key)
 
     def attribute(self, part: Part, name: Token) -> Part:
         """Return ``part.T``, and refuse any other attribute."""

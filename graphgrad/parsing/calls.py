@@ -33,6 +33,8 @@ NOT_IN_TEXT = {
     "unslice": "it takes a slice, and text has no way to write one",
 }
 PAIRWISE = {"max": "maximum", "min": "minimum"}
+WHOLE = {"counter", "indices"}
+"""Parameters that count or point: literals given for them stay integers."""
 
 
 def vocabulary() -> dict[str, Callable[..., Any]]:
@@ -58,9 +60,17 @@ def usage(name: str, function: Callable[..., Any]) -> str:
     """
     listed = [
         p.name if p.default is p.empty else f"{p.name}={p.default!r}"
-        for p in inspect.signature(function).parameters.values()
+        for p in _signature(function).parameters.values()
     ]
     return f"{name}({', '.join(listed)})"
+
+
+def _signature(function: Callable[..., Any]) -> inspect.Signature:
+    given = inspect.signature(function)
+    if not isinstance(function, Primitive) or function.prepare or function.variadic:
+        return given
+    # Without settings; but where NumPy's own function is `forward`, it would list out= and where=.
+    return given.replace(parameters=[*given.parameters.values()][: len(function.rules)])
 
 
 def call(
@@ -84,7 +94,7 @@ def call(
         return _pairwise(build, PAIRWISE[name.text], args, whole)
     function = _function(build, name)
     try:
-        bound = inspect.signature(function).bind(*args, **keywords)
+        bound = _signature(function).bind(*args, **keywords)
     except TypeError as problem:
         build.fault(f"{name.text}: {problem}; it is called as {usage(name.text, function)}", whole)
     if function is ops.arithmetic.pow:
@@ -126,16 +136,17 @@ def _convert(
         inputs = list(function.signature.parameters)[: len(function.rules)]
     else:  # the first is a node, so that the call makes a graph; plain numbers fit the others
         inputs = list(arguments)[:1]
-    # Literals that count or point stay integers, and take checks the positions it sees.
-    inputs = [key for key in inputs if key in arguments and key not in ("counter", "indices")]
+    inputs = [key for key in inputs if isinstance(arguments.get(key), Part) and key not in WHOLE]
     made = build.nodes([arguments[key] for key in inputs])
     arguments.update(zip(inputs, made, strict=True))
     for k, (key, part) in enumerate(arguments.items()):
         if isinstance(part, Part):
             if key == "depth" and not (type(part.value) is int and part.value <= MAX_ROW):
                 build.fault(f"the depth has to be an integer of at most {MAX_ROW}", part)
-            counts = key == "counter" or (key == "indices" and k == 0)
-            arguments[key] = build.node(part, INT64) if counts else setting(build, part)
+            whole = key in WHOLE and (k == 0 or key == "counter")
+            arguments[key] = build.node(part, INT64) if whole else setting(build, part)
+        elif type(part) is tuple:  # of a function that takes any number of inputs
+            arguments[key] = tuple(build.nodes(part))
 
 
 def _members(build: Builder, name: str, arguments: dict[str, Any]) -> None:

@@ -41,6 +41,7 @@ class Leg:
 
 
 Bundle = list[Leg]  # legs on one track that touch each other: forks and joints
+Waiting = dict[Leg | int | None, Bundle]  # by leg, and by row at the left
 
 
 def route(pairs: Sequence[tuple[int, int]]) -> tuple[list[list[Leg]], int]:
@@ -111,7 +112,9 @@ def _ordered(bundles: list[Bundle], rows: set[int]) -> list[Bundle]:
     waiting = sorted(bundles, key=_wish)
     order: list[Bundle] = []
     while waiting:
-        starts = {leg.start: bundle for bundle in reversed(waiting) for leg in bundle}
+        starts: Waiting = {
+            key: b for b in reversed(waiting) for leg in b for key in (leg, leg.start)
+        }
         ready = next((b for b in waiting if _blocker(b, starts) is None), None)
         if ready is not None:
             waiting.remove(ready)
@@ -130,23 +133,23 @@ def _wish(bundle: Bundle) -> tuple[bool, int, int]:
     return down, (-leg.start if down else leg.start), leg.pair
 
 
-def _blocker(bundle: Bundle, starts: dict[int, Bundle]) -> Bundle | None:
+def _blocker(bundle: Bundle, waiting: Waiting) -> Bundle | None:
     """A waiting bundle that must turn left of this one."""
     for leg in bundle:
-        if leg.last and leg.end in starts:
-            return starts[leg.end]
-        if leg.after is not None and leg.after in starts.get(leg.after.start, ()):
-            return starts[leg.after.start]
+        if leg.last and leg.end in waiting:
+            return waiting[leg.end]
+        if leg.after in waiting:
+            return waiting[leg.after]
     return None
 
 
-def _circle(bundle: Bundle, starts: dict[int, Bundle]) -> Bundle:
+def _circle(bundle: Bundle, waiting: Waiting) -> Bundle:
     """The largest bundle of a circle of bundles that block each other."""
     path: list[Bundle] = []
     current: Bundle | None = bundle
     while current is not None and not any(current is b for b in path):
         path.append(current)
-        current = _blocker(current, starts)
+        current = _blocker(current, waiting)
     first = next(i for i, b in enumerate(path) if b is current)
     return max(path[first:], key=len)
 

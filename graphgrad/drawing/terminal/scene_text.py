@@ -7,7 +7,7 @@ from typing import Any
 from graphgrad.drawing.dot import Writer
 from graphgrad.drawing.layout import coordinates
 from graphgrad.drawing.scene import Frame
-from graphgrad.drawing.terminal.canvas import cell_width
+from graphgrad.drawing.terminal.canvas import cell_width, plain_ascii
 from graphgrad.drawing.terminal.diagram import Arrow, Box
 from graphgrad.drawing.unicode import render
 from graphgrad.explain.steps import plain
@@ -76,7 +76,8 @@ def text_of(
         tail, head = link.dot.key, link.box.key
         arrows.append(Arrow(tail, head, back and state != "idle", _known(state)))
     drawing = render(boxes, arrows, width=width, color=color, ascii=ascii)
-    return f"{drawing}\n\n{plain(scene.caption(frame))}"
+    caption = plain(scene.caption(frame))
+    return f"{drawing}\n\n{plain_ascii(caption) if ascii else caption}"
 
 
 def _known(state: str) -> Any:
