@@ -20,18 +20,18 @@ from typing import TYPE_CHECKING, Any
 
 from graphgrad import errors, functions, gradient, ops
 from graphgrad.context import scope
-from graphgrad.functions import *  # noqa: F403
+from graphgrad.functions import *
 from graphgrad.gradient import backward, grad, hessian, jacobian, jvp, vjp
 from graphgrad.graph import Edge, Node, ancestors, const, evaluate, var
-from graphgrad.ops.activation import *  # noqa: F403
-from graphgrad.ops.arithmetic import *  # noqa: F403
+from graphgrad.ops.activation import *
+from graphgrad.ops.arithmetic import *
 from graphgrad.ops.conv import conv2d, conv2d_input, conv2d_kernel, fold, windows
-from graphgrad.ops.elementwise import *  # noqa: F403
+from graphgrad.ops.elementwise import *
 from graphgrad.ops.index import scatter_add, take
 from graphgrad.ops.linear import matmul, outer
 from graphgrad.ops.random import random_uniform
 from graphgrad.ops.reduce import argmax, logsumexp, max, mean, min, prod, sum
-from graphgrad.ops.shape import *  # noqa: F403
+from graphgrad.ops.shape import *
 from graphgrad.primitive import TABLE as PRIMITIVES
 from graphgrad.primitive import Primitive
 

@@ -1,4 +1,4 @@
-"""The command line, ``graphgrad draw EXPR name=value …``: parses arguments and calls the library."""
+"""The command line, ``graphgrad draw EXPR name=value …``: reads arguments, calls the library."""
 
 from __future__ import annotations
 
@@ -47,7 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except GraphError as problem:
         return _fail(str(problem))
     except OSError as problem:
-        return _fail(f"{problem.filename}: {problem.strerror}" if problem.filename else str(problem))
+        where = f"{problem.filename}: {problem.strerror}" if problem.filename else str(problem)
+        return _fail(where)
     return 0
 
 

@@ -161,7 +161,7 @@ def one_hot(indices: Any, depth: int, dtype: Any = float) -> Any:
     if positions.dtype.kind not in "iu":
         raise DtypeError(f"one_hot: indices are {positions.dtype}; expected integers")
     if not isinstance(positions, Node) and positions.size and not (
-        0 <= positions.min() and positions.max() < depth
+        positions.min() >= 0 and positions.max() < depth
     ):
         raise ShapeError(f"one_hot: indices must lie in range({depth}), got {positions.tolist()}")
     return cast(equal(expand_dims(positions, -1), np.arange(depth)), dtype)

@@ -296,7 +296,7 @@ def _typed(direction: Any, like: Node) -> Node:
 
 def _wanted(wrt: Node | Sequence[Node]) -> list[Node]:
     one = isinstance(wrt, Node) or not isinstance(wrt, Iterable)
-    wanted = [wrt] if one else list(wrt)
+    wanted: list[Any] = [wrt] if one else list(wrt)
     for x in wanted:
         if not isinstance(x, Node):
             raise GradientError(f"cannot differentiate towards {x!r}: expected a graph node")

@@ -283,7 +283,7 @@ class Node(Operand):
         )
 
     def __float__(self) -> float:
-        return float(self.value)  # type: ignore[arg-type]
+        return float(self.value)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Node:
         name = UFUNCS.get(ufunc.__name__, ufunc.__name__)
@@ -328,7 +328,7 @@ class Node(Operand):
         return TABLE["transpose"](self, order)
 
     @property
-    def T(self) -> Node:
+    def T(self) -> Node:  # noqa: N802 (NumPy's name)
         """The transpose: all axes reversed."""
         return TABLE["transpose"](self)
 
@@ -366,11 +366,16 @@ UFUNCS = {
 }  # fmt: skip
 """NumPy's names of functions the rule book calls otherwise."""
 
-POWER: Callable[[Any, Any], Node]
+
+def _later(*_: Any) -> Any:
+    raise AssertionError("a module above this one has to be imported first: import graphgrad")
+
+
+POWER: Callable[[Any, Any], Node] = _later
 """What ``node ** exponent`` does; the arithmetic operations put it here."""
-INDEX: Callable[[Node, Any], Node]
+INDEX: Callable[[Node, Any], Node] = _later
 """What ``node[key]`` does; the indexing operations put it here."""
-BACKWARD: Callable[[Node, bool], None]
+BACKWARD: Callable[[Node, bool], None] = _later
 """What ``node.backward()`` does; the gradient module puts it here."""
 
 
@@ -603,7 +608,7 @@ def refresh(root: Node) -> Any:
             inputs = node.inputs
             if inputs:
                 changed = node._changed
-                if not changed or any([x._changed > changed for x in inputs]):
+                if not changed or any([x._changed > changed for x in inputs]):  # noqa: C419 (faster)
                     node._value = _compute(node, [x._value for x in inputs])
                     node._changed = now
             elif node._changed == 0:  # no inputs, yet computed: random numbers, for example

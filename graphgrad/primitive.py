@@ -127,6 +127,7 @@ class Primitive:
         return f"<primitive {self.name}>"
 
     def __call__(self, *args: Any, **settings: Any) -> Any:
+        """Return a node if any input is one, else the number or array that `forward` gives."""
         if self.prepare is not None:
             inputs, settings = self.prepare(*args, **settings)  # type: ignore[assignment]
         else:

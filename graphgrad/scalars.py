@@ -14,7 +14,17 @@ import numpy as np
 
 from graphgrad.context import making
 from graphgrad.errors import GraphError
-from graphgrad.graph import CONSTANT, VARIABLE, Node, ancestors, apply, const, describe, refresh, var
+from graphgrad.graph import (
+    CONSTANT,
+    VARIABLE,
+    Node,
+    ancestors,
+    apply,
+    const,
+    describe,
+    refresh,
+    var,
+)
 from graphgrad.ops.shape import reshape, stack
 from graphgrad.primitive import TABLE, Primitive
 from graphgrad.shapes import Shape

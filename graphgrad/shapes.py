@@ -55,7 +55,7 @@ def axes(axis: int | Iterable[int] | None, ndim: int) -> Shape:
     """
     if axis is None:
         return tuple(range(ndim))
-    given = (axis,) if isinstance(axis, int) or hasattr(axis, "__index__") else tuple(axis)  # type: ignore[arg-type]
+    given = (axis,) if isinstance(axis, int) or hasattr(axis, "__index__") else tuple(axis)
     result = tuple(sorted(one_axis(a, ndim) for a in given))
     if len(set(result)) != len(result):
         raise ShapeError(f"axis {given} names an axis twice")
@@ -195,8 +195,9 @@ def _one_index(p: Any, n: int, axis: int) -> Any:
         if not range(start, stop, step):  # its bounds could be -1, which would count from the end
             return (0, 0, 1)
         return (start, None if stop < 0 else stop, step)
+    position: Any = None if isinstance(p, bool) else p
     try:
-        k = operator.index(None if isinstance(p, bool) else p)
+        k = operator.index(position)
     except TypeError:
         raise DtypeError(
             f"index {p!r}: expected ints, slices, None, Ellipsis or integer arrays"

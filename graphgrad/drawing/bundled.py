@@ -69,7 +69,7 @@ class Bundled:
 
     def _draw(self, context: Any, dot: str, format: bytes, engine: bytes, dpi: int | None) -> bytes:
         gv = self._gv
-        graph = self._read(dot)
+        graph = self._read(dot.encode(errors="replace"))
         if graph is None:
             return b""
         try:
@@ -83,14 +83,29 @@ class Bundled:
         finally:
             gv.agclose(graph)
 
-    def _read(self, dot: str) -> Any:
+    def _read(self, dot: bytes) -> Any:
+        """The graph, or None: then the reason is among Graphviz's messages."""
+        if not self._is_graph(dot):
+            return None
         with tempfile.TemporaryFile() as file:
-            file.write(dot.encode())
+            file.write(dot)
             file.seek(0)
             try:
                 return self._gv.agread(file, None)
-            except ValueError:  # the reason is among Graphviz's messages
+            except ValueError:
                 return None
+
+    def _is_graph(self, dot: bytes) -> bool:
+        """Reads the text once before: pygraphviz loses an open file when ``agread`` fails."""
+        try:
+            read, close = self._c.agmemread, self._c.agclose
+        except AttributeError:
+            return True
+        read.restype, close.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+        graph = read(dot)
+        if graph is not None:
+            close(graph)
+        return graph is not None
 
     def _has(self, graph: Any, attribute: bytes) -> bool:
         try:

@@ -199,7 +199,8 @@ class Writer:
         )
 
     def _title(self, box: Box, frame: Frame) -> str:
-        text = f"{box.role} {box.node.name or box.name} = {' '.join(self.scene.value_lines(box, frame))}"
+        values = " ".join(self.scene.value_lines(box, frame))
+        text = f"{box.role} {box.node.name or box.name} = {values}"
         adjoints = self.scene.adjoint_lines(box, frame)
         return plain(f"{text}; {' '.join(adjoints)}" if adjoints else text)
 
@@ -222,8 +223,8 @@ class Writer:
         fixed = len(node.inputs) > 1 and not (dot.group or node.primitive.commutative)
         order = "ordering=in, " if fixed else ""  # the first operand above the second
         return (
-            f'{dot.key} [id="{dot.key}", class="op {state}", {order}{shape}{height}, fixedsize=true, '
-            f'style="{look}", fillcolor="{t.operation}", color="{border}", '
+            f'{dot.key} [id="{dot.key}", class="op {state}", {order}{shape}{height}, '
+            f'fixedsize=true, style="{look}", fillcolor="{t.operation}", color="{border}", '
             f'fontcolor="{color}", fontsize=12, penwidth={2.6 if state == "current" else 1.1}, '
             f"tooltip={quoted(plain(dot.title))}, label={text}];"
         )

@@ -121,7 +121,7 @@ def _run_program(
     command = [program, f"-K{engine}", f"-T{format}", *([f"-Gdpi={dpi}"] if dpi else [])]
     try:
         done = subprocess.run(  # noqa: S603 (the user's own Graphviz, without a shell)
-            command, input=dot.encode(), capture_output=True, check=False
+            command, input=dot.encode(errors="replace"), capture_output=True, check=False
         )
     except OSError as error:
         raise MissingDependencyError(

@@ -133,8 +133,8 @@ class Scene:
     @property
     def groups(self) -> set[str]:
         """The paths of the groups that are drawn open."""
-        used = {x.scope for x in (*self.boxes, *self.dots)}
-        return {p for s in used for p in _levels(s)} if used else set()
+        used = {b.scope for b in self.boxes} | {d.scope for d in self.dots}
+        return {p for s in used for p in _levels(s)}
 
     # -- items -----------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""What nodes are called in displays: the user's names, numbers for constants, v₁, v₂ … for the rest.
+"""What nodes are called in displays: the user's names, constants' numbers, v₁, v₂ … for the rest.
 
 The letters v₁, v₂ … for unnamed results are those of the survey by Baydin, Pearlmutter, Radul and
 Siskind (2018, "Automatic differentiation in machine learning: a survey", JMLR 18).

@@ -14,7 +14,7 @@ from graphgrad import dtypes, graph
 from graphgrad.errors import DtypeError, GraphError
 from graphgrad.graph import Node
 from graphgrad.ops.define import case, elementwise, kink, number
-from graphgrad.primitive import TABLE
+from graphgrad.primitive import TABLE, Primitive
 
 __all__ = [
     "abs", "add", "clip", "div", "equal", "floor", "greater", "greater_equal", "heaviside", "less",
@@ -247,7 +247,7 @@ abs = elementwise(
     kinks=[kink(0.0, 0.0)],
 )
 
-sign = elementwise(
+sign: Primitive = elementwise(
     "sign",
     doc="Return -1, 0 or 1 by the sign of x.",
     forward=np.sign,
@@ -374,7 +374,7 @@ clip = elementwise(
     cases=[case(low=-1.0, high=1.5)],
 )
 
-where = elementwise(
+where: Primitive = elementwise(
     "where",
     doc="""Return `a` where `condition` is true and `b` elsewhere.
 
@@ -424,7 +424,7 @@ less = _comparison("less", "<", "<", "<", operator.lt, "Lt")
 less_equal = _comparison("less_equal", "<=", r"\le", "≤", operator.le, "Le")
 greater = _comparison("greater", ">", ">", ">", operator.gt, "Gt")
 greater_equal = _comparison("greater_equal", ">=", r"\ge", "≥", operator.ge, "Ge")
-equal = _comparison("equal", "==", "=", "=", operator.eq, "Eq")
+equal: Primitive = _comparison("equal", "==", "=", "=", operator.eq, "Eq")
 not_equal = _comparison("not_equal", "!=", r"\ne", "≠", operator.ne, "Ne")
 
 

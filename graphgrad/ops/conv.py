@@ -15,6 +15,7 @@ import numpy as np
 from graphgrad import dtypes, shapes
 from graphgrad.errors import ShapeError
 from graphgrad.ops.define import case, structured
+from graphgrad.primitive import Primitive
 
 __all__ = ["conv2d", "conv2d_input", "conv2d_kernel", "fold", "windows"]
 
@@ -73,7 +74,7 @@ def _padded(x: Any, padding: tuple[Pair, Pair]) -> Any:
 
 
 def _view(x: Any, size: Pair, stride: Pair) -> Any:
-    view = np.lib.stride_tricks.sliding_window_view(x, size, axis=(-2, -1))  # type: ignore[call-overload]
+    view = np.lib.stride_tricks.sliding_window_view(x, size, axis=(-2, -1))
     return view[..., :: stride[0], :: stride[1], :, :]
 
 
@@ -147,7 +148,7 @@ def _fold_shape(x: shapes.Shape, image: Pair, stride: Pair) -> shapes.Shape:
     return x[:-4] + image
 
 
-fold = structured(
+fold: Primitive = structured(
     "fold",
     doc="""Return windows added back to where they came from: the transpose of `windows`.
 
@@ -274,7 +275,7 @@ def _input_shape(
     return x
 
 
-conv2d_input = structured(
+conv2d_input: Primitive = structured(
     "conv2d_input",
     doc="""Return the transpose of `conv2d` in its image, also called transposed convolution.
 
@@ -334,7 +335,7 @@ def _kernel_shape(
     return w
 
 
-conv2d_kernel = structured(
+conv2d_kernel: Primitive = structured(
     "conv2d_kernel",
     doc="""Return the transpose of `conv2d` in its kernel.
 

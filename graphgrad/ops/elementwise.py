@@ -9,6 +9,7 @@ import numpy as np
 
 from graphgrad.ops.arithmetic import INF, POSITIVE, sqrt, square
 from graphgrad.ops.define import elementwise, kink
+from graphgrad.primitive import Primitive
 
 __all__ = [
     "acos", "asin", "atan", "atan2", "cos", "cosh", "erf", "exp", "expm1", "log", "log1p", "sin",
@@ -77,7 +78,7 @@ sin = elementwise(
     latex=_tex(r"\sin"),
 )
 
-cos = elementwise(
+cos: Primitive = elementwise(
     "cos",
     doc="Return the cosine of x, in radians.",
     forward=np.cos,
@@ -166,7 +167,7 @@ sinh = elementwise(
     latex=_tex(r"\sinh"),
 )
 
-cosh = elementwise(
+cosh: Primitive = elementwise(
     "cosh",
     doc="Return the hyperbolic cosine, (eˣ + e⁻ˣ)/2.",
     forward=np.cosh,

@@ -13,6 +13,7 @@ from graphgrad.graph import Node
 from graphgrad.ops.arithmetic import add, mul
 from graphgrad.ops.define import case, structured
 from graphgrad.ops.shape import reshape, slice
+from graphgrad.primitive import Primitive
 
 __all__ = ["index", "scatter_add", "take"]
 
@@ -105,7 +106,7 @@ def _scatter_shape(
     return (*x[:axis], size, *x[axis + len(indices) :])
 
 
-scatter_add = structured(
+scatter_add: Primitive = structured(
     "scatter_add",
     doc="""Return zeros with the entries of x added at integer positions: the transpose of `take`.
 

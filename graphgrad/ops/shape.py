@@ -15,6 +15,7 @@ import numpy as np
 from graphgrad import dtypes, shapes
 from graphgrad.errors import DtypeError, ShapeError
 from graphgrad.ops.define import case, number, structured
+from graphgrad.primitive import Primitive
 
 __all__ = [
     "broadcast_to", "cast", "concatenate", "pad", "reshape", "slice", "stack", "sum_to",
@@ -30,7 +31,7 @@ def _reshape(x: Any, shape: Any) -> Any:
     return (x,), {"shape": shapes.reshaped(_shape_of(x), shapes.as_shape(shape, least=-1))}
 
 
-reshape = structured(
+reshape: Primitive = structured(
     "reshape",
     doc="""Return the same entries, in row-major order, in another shape.
 
@@ -64,7 +65,7 @@ def _reverses(axes: shapes.Shape) -> bool:
     return axes == tuple(reversed(range(len(axes))))
 
 
-transpose = structured(
+transpose: Primitive = structured(
     "transpose",
     doc="""Return the array with its axes permuted; all reversed when `axes` is None.
 
@@ -145,7 +146,7 @@ def _sum_to_shape(x: shapes.Shape, shape: shapes.Shape) -> shapes.Shape:
     return shape
 
 
-sum_to = structured(
+sum_to: Primitive = structured(
     "sum_to",
     doc="""Return the sum over the axes along which `shape` was broadcast to x's shape.
 
@@ -367,7 +368,7 @@ def _unslice_shape(x: shapes.Shape, key: shapes.Key, shape: shapes.Shape) -> sha
     return shape
 
 
-unslice = structured(
+unslice: Primitive = structured(
     "unslice",
     doc="""Return zeros of `shape` with x placed at ``[key]``: the transpose of `slice`.
 
@@ -406,7 +407,7 @@ def _cast_analytic(x: Any, dtype: Any) -> Any:
     return x if keeps else np.real(x).astype(dtype)[()]
 
 
-cast = structured(
+cast: Primitive = structured(
     "cast",
     doc="""Return the entries as another data type: float64, float32, int64 or bool.
 
