@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from graphgrad import errors, functions, gradient, ops
 from graphgrad.context import scope
 from graphgrad.functions import *
-from graphgrad.gradient import backward, grad, hessian, jacobian, jvp, vjp
+from graphgrad.gradient import grad, hessian, jacobian, jvp, vjp
 from graphgrad.graph import Edge, Node, ancestors, const, evaluate, var
 from graphgrad.ops.activation import *
 from graphgrad.ops.arithmetic import *
@@ -68,7 +68,7 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
-    "PRIMITIVES", "Edge", "Node", "Primitive", "Tape", "ancestors", "argmax", "backward", "const",
+    "PRIMITIVES", "Edge", "Node", "Primitive", "Tape", "ancestors", "argmax", "const",
     "conv2d", "conv2d_input", "conv2d_kernel", "draw", "errors", "evaluate", "expand", "fold",
     "functions", "grad", "gradient", "hessian", "jacobian", "jvp", "logsumexp", "matmul", "max",
     "mean", "min", "ops", "outer", "parse", "parse_value", "prod", "random_uniform",

@@ -405,7 +405,8 @@ def apply(
     inputs: tuple[Node, ...] = tuple(operands)
     try:
         shape = primitive.shape(*[x.shape for x in inputs], **settings)
-        dtype = settings.get("dtype") or primitive.dtype(*[x.dtype for x in inputs])
+        dtype = primitive.dtype(*[x.dtype for x in inputs])
+        dtype = settings.get("dtype", dtype)
     except (ShapeError, DtypeError) as problem:
         listed = ", ".join(f"{describe(x)}: {x.dtype}{list(x.shape)}" for x in inputs)
         raise type(problem)(f"{primitive.name}: {problem} (inputs {listed})") from None

@@ -55,7 +55,7 @@ def axes(axis: int | Iterable[int] | None, ndim: int) -> Shape:
     """
     if axis is None:
         return tuple(range(ndim))
-    given = (axis,) if isinstance(axis, int) or hasattr(axis, "__index__") else tuple(axis)
+    given = tuple(axis) if isinstance(axis, Iterable) else (axis,)
     result = tuple(sorted(one_axis(a, ndim) for a in given))
     if len(set(result)) != len(result):
         raise ShapeError(f"axis {given} names an axis twice")

@@ -136,6 +136,8 @@ def test_render_to_an_outfile(tmp_path):
     result = pathlib.Path(picture.render(outfile=tmp_path / "new" / "loss.PNG", cleanup=True))
     assert [p.name for p in result.parent.iterdir()] == ["loss.PNG"]
     assert result.read_bytes().startswith(HEADS["png"])
+    picture.render(outfile=tmp_path / "loss", format="svg", cleanup=True)
+    assert (tmp_path / "loss").read_bytes().startswith(HEADS["svg"])
     with pytest.raises(graphviz.FileExistsError, match="raise_if_result_exists"):
         picture.render(outfile=result, raise_if_result_exists=True)
 
@@ -208,6 +210,17 @@ def test_small_mistakes_are_warned_of(capfd):
         warnings.simplefilter("error")
         Picture.from_dot("digraph { a [color=reddish] }").pipe("svg", quiet=True)
     assert capfd.readouterr() == ("", "")
+
+
+def test_sizes_fixed_on_purpose_are_no_mistake():
+    for dot in (
+        "digraph { a [fixedsize=true width=0.1 label=long] }",
+        'digraph { a [label=<<TABLE FIXEDSIZE="TRUE" WIDTH="5" HEIGHT="5">'
+        "<TR><TD>long</TD></TR></TABLE>>] }",
+        'digraph { a [label=<<TABLE><TR><TD FIXEDSIZE="TRUE" WIDTH="5" HEIGHT="5">'
+        "long</TD></TR></TABLE>>] }",
+    ):
+        assert run_graphviz(dot, "svg").startswith(HEADS["svg"])
 
 
 @given(st.lists(st.sampled_from(

@@ -25,6 +25,13 @@ __all__ = ["DrawingWarning", "run_graphviz"]
 BITMAPS = {"png", "jpg", "jpeg", "jpe", "gif", "wbmp", "gd", "gd2", "bmp", "tif", "tiff", "webp"}
 CARRY_GLYPHS = BITMAPS | {"pdf", "ps", "ps2", "eps"}
 
+# Who fixes the size of a node or table wants it so, and other machines have other fonts.
+HARMLESS = re.compile(
+    r"""^Warning:[ ](node[ ].*[ ]size[ ]too[ ]small[ ]for[ ]label
+      | (table|cell)[ ]size[ ]too[ ]small[ ]for[ ]content\nin[ ]label[ ]of[ ].*)$""",
+    re.MULTILINE | re.VERBOSE,
+)
+
 # Graphviz keeps its state in C globals: one picture at a time.
 _LOCK = threading.Lock()
 
@@ -77,7 +84,7 @@ def _judge(drawing: bytes, said: str, quiet: bool) -> None:
         what = "picture format" if unknown[1] == "Format" else "layout engine"
         known = ", ".join(unknown[3].split())
         raise DrawingError(f"Graphviz knows no {what} {unknown[2]!r}: expected one of {known}")
-    said = said.strip()
+    said = HARMLESS.sub("", said).strip()
     if re.search(r"^Error: ", said, re.MULTILINE) or not drawing:
         raise DrawingError(
             f"Graphviz could not draw the picture: {said or 'there is no graph in the DOT text'}\n"

@@ -162,7 +162,7 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]
             self.directory = os.fspath(directory)
         target = None if outfile is None else pathlib.Path(outfile)
         if target is not None:
-            options["format"] = options.get("format") or target.suffix[1:].lower()
+            options["format"] = options.get("format") or _format_of(target)
             target = target if directory is not None else pathlib.Path(self.directory, target)
             filename = target.with_suffix(".gv") if filename is None else filename
         if filename is not None:
@@ -295,12 +295,16 @@ def _lines(body: str) -> list[str]:
     return (body if body.endswith("\n") or not body else body + "\n").splitlines(keepends=True)
 
 
-def _check_target(target: pathlib.Path, source: str, keep: bool, overwrite: bool) -> None:
+def _format_of(target: pathlib.Path) -> str:
     if not target.suffix:
         raise DrawingError(
             f"cannot tell the format of {str(target)!r}: it has no suffix. "
             "Give one, as in 'loss.svg', or format='svg'"
         )
+    return target.suffix[1:].lower()
+
+
+def _check_target(target: pathlib.Path, source: str, keep: bool, overwrite: bool) -> None:
     if keep and target.exists():
         raise graphviz.FileExistsError(f"{str(target)!r} exists, and raise_if_result_exists is set")
     if not overwrite and target.absolute() == pathlib.Path(source).absolute():

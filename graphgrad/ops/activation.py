@@ -28,6 +28,7 @@ def _sigmoid(x: Any) -> Any:
 sigmoid = elementwise(
     "sigmoid",
     doc="Return the logistic sigmoid, 1/(1 + e⁻ˣ), in (0, 1).",
+    example=("sigmoid(0.5)", 0.6225),
     forward=_sigmoid,
     analytic=lambda x: 1 / (1 + np.exp(-x)),
     partials=[lambda y, x: y * (1 - y)],
@@ -41,6 +42,7 @@ sigmoid = elementwise(
 log_sigmoid = elementwise(
     "log_sigmoid",
     doc="Return log σ(x) = −log(1 + e⁻ˣ), finite for every finite x.",
+    example=("log_sigmoid(0.5)", -0.4741),
     forward=lambda x: -np.logaddexp(0, -x),
     analytic=lambda x: -np.log(1 + np.exp(-x)),
     partials=[lambda y, x: sigmoid(-x)],
@@ -54,6 +56,7 @@ log_sigmoid = elementwise(
 softplus = elementwise(
     "softplus",
     doc="Return log(1 + eˣ), a smooth ReLU, in (0, ∞).",
+    example=("softplus(0.5)", 0.9741),
     forward=lambda x: np.logaddexp(0, x),
     analytic=lambda x: np.log(1 + np.exp(x)),
     partials=[lambda y, x: sigmoid(x)],
@@ -65,6 +68,7 @@ softplus = elementwise(
 relu = elementwise(
     "relu",
     doc="Return max(0, x), the rectified linear unit.",
+    example=("relu(-2.0)", 0.0),
     forward=lambda x: np.maximum(x, 0),
     analytic=lambda x: np.where(np.real(x) > 0, x, 0),
     partials=[lambda y, x: heaviside(x, 0.0)],
@@ -84,6 +88,7 @@ def _leaky_relu(x: Any, alpha: float = 0.01) -> Any:
 leaky_relu = elementwise(
     "leaky_relu",
     doc="Return x for x > 0, and alpha · x elsewhere (Maas, Hannun and Ng 2013).",
+    example=("leaky_relu(-2.0)", -0.02),
     prepare=_leaky_relu,
     forward=lambda x, alpha: np.where(x > 0, x, alpha * x),
     analytic=lambda x, alpha: np.where(np.real(x) > 0, x, alpha * x),
@@ -105,6 +110,7 @@ def _elu(x: Any, alpha: float = 1.0) -> Any:
 elu = elementwise(
     "elu",
     doc="Return x for x > 0, and alpha (eˣ − 1) elsewhere (Clevert, Unterthiner, Hochreiter 2016).",
+    example=("elu(-2.0)", -0.8647),
     prepare=_elu,
     forward=lambda x, alpha: np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0))),
     analytic=lambda x, alpha: np.where(np.real(x) > 0, x, alpha * (np.exp(x) - 1)),
@@ -132,6 +138,7 @@ def _gelu(x: Any) -> Any:
 gelu = elementwise(
     "gelu",
     doc="Return x Φ(x), with Φ the normal distribution function (Hendrycks and Gimpel 2016).",
+    example=("gelu(0.5)", 0.3457),
     forward=_gelu,
     partials=[
         lambda y, x: (
@@ -148,6 +155,7 @@ gelu = elementwise(
 silu = elementwise(
     "silu",
     doc="Return x σ(x), also called swish (Hendrycks and Gimpel 2016).",
+    example=("silu(0.5)", 0.3112),
     forward=lambda x: x * _sigmoid(x),
     analytic=lambda x: x / (1 + np.exp(-x)),
     partials=[lambda y, x: sigmoid(x) * (1 + x * (1 - sigmoid(x)))],

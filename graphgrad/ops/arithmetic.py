@@ -28,6 +28,7 @@ POSITIVE = (0.0, 3.0)
 add = elementwise(
     "add",
     doc="Return a + b.",
+    example=("add(2.0, 3.0)", 5.0),
     forward=operator.add,
     partials=[1, 1],
     sympy=lambda sp, a, b: a + b,
@@ -44,6 +45,7 @@ add = elementwise(
 sub = elementwise(
     "sub",
     doc="Return a - b.",
+    example=("sub(2.0, 3.0)", -1.0),
     forward=operator.sub,
     partials=[1, -1],
     sympy=lambda sp, a, b: a - b,
@@ -59,6 +61,7 @@ sub = elementwise(
 mul = elementwise(
     "mul",
     doc="Return a * b.",
+    example=("mul(2.0, 3.0)", 6.0),
     forward=operator.mul,
     partials=[lambda y, a, b: b, lambda y, a, b: a],
     sympy=lambda sp, a, b: a * b,
@@ -75,6 +78,7 @@ mul = elementwise(
 div = elementwise(
     "div",
     doc="Return a / b; integers give float64, and x / 0 is ±inf or nan as in NumPy.",
+    example=("div(2.0, 4.0)", 0.5),
     forward=operator.truediv,
     partials=[lambda y, a, b: 1 / b, lambda y, a, b: -y / b],
     sympy=lambda sp, a, b: a / b,
@@ -89,6 +93,7 @@ div = elementwise(
 neg = elementwise(
     "neg",
     doc="Return -x.",
+    example=("neg(2.0)", -2.0),
     forward=operator.neg,
     partials=[-1],
     sympy=lambda sp, x: -x,
@@ -124,6 +129,7 @@ power = elementwise(
 
     It is nan for a negative x and an exponent that is no integer, as in NumPy.
     """,
+    example=("power(2.0, 3)", 8.0),
     prepare=_power,
     forward=lambda x, exponent: x**exponent,
     partials=[_power_partial],
@@ -143,6 +149,7 @@ power_of_nodes = elementwise(
 
     A plain number as exponent makes the simpler node `power`, and 2 makes `square`.
     """,
+    example=("pow(2.0, 3.0)", 8.0),
     forward=lambda a, b: a ** (b * 1.0),  # integers have no negative powers, and overflow
     partials=[
         # where: 0 * base**(-1) must be 0 at base 0, exponent 0
@@ -191,6 +198,7 @@ graph.POWER = pow
 square = elementwise(
     "square",
     doc="Return x².",
+    example=("square(3.0)", 9.0),
     forward=lambda x: x * x,
     partials=[lambda y, x: 2 * x],
     sympy=lambda sp, x: x**2,
@@ -205,6 +213,7 @@ square = elementwise(
 sqrt = elementwise(
     "sqrt",
     doc="Return the square root; nan below 0.",
+    example=("sqrt(2.0)", 1.4142),
     forward=np.sqrt,
     partials=[lambda y, x: 1 / (2 * y)],
     sympy=lambda sp, x: sp.sqrt(x),
@@ -220,6 +229,7 @@ sqrt = elementwise(
 reciprocal = elementwise(
     "reciprocal",
     doc="Return 1 / x.",
+    example=("reciprocal(4.0)", 0.25),
     forward=lambda x: 1 / x,
     partials=[lambda y, x: -y * y],
     sympy=lambda sp, x: 1 / x,
@@ -234,6 +244,7 @@ reciprocal = elementwise(
 abs = elementwise(
     "abs",
     doc="Return |x|.",
+    example=("abs(-2.0)", 2.0),
     forward=np.abs,
     analytic=lambda x: np.where(np.real(x) < 0, -x, x),
     partials=[lambda y, x: sign(x)],
@@ -250,6 +261,7 @@ abs = elementwise(
 sign: Primitive = elementwise(
     "sign",
     doc="Return -1, 0 or 1 by the sign of x.",
+    example=("sign(-2.0)", -1.0),
     forward=np.sign,
     analytic=lambda x: np.sign(np.real(x)),
     partials=[0],
@@ -270,6 +282,7 @@ def _heaviside(x: Any, at_zero: float = 0.5) -> Any:
 heaviside = elementwise(
     "heaviside",
     doc="Return 0 for x < 0, 1 for x > 0, and `at_zero` at 0: the step function.",
+    example=("heaviside(-2.0)", 0.0),
     prepare=_heaviside,
     forward=lambda x, at_zero: np.heaviside(x, at_zero),
     analytic=lambda x, at_zero: np.heaviside(np.real(x), at_zero),
@@ -287,6 +300,7 @@ heaviside = elementwise(
 floor = elementwise(
     "floor",
     doc="Return the largest integer that is at most x, as a floating number.",
+    example=("floor(-2.5)", -3.0),
     forward=np.floor,
     analytic=lambda x: np.floor(np.real(x)),
     partials=[0],
@@ -308,6 +322,7 @@ def _share(a: Any, b: Any) -> Any:
 maximum = elementwise(
     "maximum",
     doc="Return the larger of a and b; nan if either is nan.",
+    example=("maximum(2.0, 3.0)", 3.0),
     forward=np.maximum,
     analytic=lambda a, b: np.where(np.real(a) >= np.real(b), a, b),
     partials=[lambda y, a, b: _share(a, b), lambda y, a, b: _share(b, a)],
@@ -325,6 +340,7 @@ maximum = elementwise(
 minimum = elementwise(
     "minimum",
     doc="Return the smaller of a and b; nan if either is nan.",
+    example=("minimum(2.0, 3.0)", 2.0),
     forward=np.minimum,
     analytic=lambda a, b: np.where(np.real(a) <= np.real(b), a, b),
     partials=[lambda y, a, b: _share(b, a), lambda y, a, b: _share(a, b)],
@@ -359,6 +375,7 @@ def cast_like(mask: Any, x: Any) -> Any:
 clip = elementwise(
     "clip",
     doc="Return x limited to the closed interval [low, high], whose ends are numbers.",
+    example=("clip(2.5, 0, 1)", 1.0),
     prepare=_clip,
     forward=lambda x, low, high: np.clip(x, low, high),
     analytic=lambda x, low, high: np.where(
@@ -381,6 +398,7 @@ where: Primitive = elementwise(
     Both are computed. Where the one not taken has an infinite derivative its gradient is
     0 · inf = nan: choose the argument first, as in ``where(x > 0, sqrt(where(x > 0, x, 1)), 0)``.
     """,
+    example=("where(True, 1.0, 2.0)", 1.0),
     forward=np.where,
     partials=[
         None,
@@ -406,6 +424,7 @@ def _comparison(name: str, sign: str, tex: str, text: str, forward: Any, relatio
     return elementwise(
         name,
         doc=f"Return whether a {sign} b, entry by entry, as a mask; no gradient passes.",
+        example=(f"{name}(2.0, 3.0)", bool(forward(2.0, 3.0))),
         forward=forward,
         analytic=lambda a, b: forward(np.real(a), np.real(b)),
         partials=[None, None],
@@ -432,6 +451,7 @@ def _logical(name: str, word: str, tex: str, symbol: str, forward: Any, sympy: s
     return elementwise(
         name,
         doc=f"Return {word} of two masks, entry by entry; no gradient passes.",
+        example=(f"{name}(True, False)", bool(forward(True, False))),
         forward=forward,
         partials=[None, None],
         sympy=lambda sp, a, b: getattr(sp, sympy)(a, b),
@@ -451,6 +471,7 @@ logical_or = _logical("logical_or", "or", r"\lor", "∨", operator.or_, "Or")
 logical_not = elementwise(
     "logical_not",
     doc="Return the opposite of a mask, entry by entry; no gradient passes.",
+    example=("logical_not(True)", False),
     forward=np.logical_not,
     partials=[None],
     sympy=lambda sp, a: sp.Not(a),

@@ -73,10 +73,12 @@ def elementwise(
     linear: str = "",
     commutative: bool = False,
     cases: Sequence[Case] = (),
+    example: tuple[str, float] | None = None,
 ) -> Primitive:
     """Define an elementwise primitive. The fields are those of `Primitive`, and `partials`.
 
-    Its `cases` hold settings only: what the tests try. The kinks are stated for the first.
+    Its `cases` hold settings only: what the tests try. The kinks are stated for the first. The
+    `example` is a call on numbers and its result to four decimals; the tests run it.
 
     Raises:
         DefinitionError: when the name is taken, a field does not fit the number of inputs, or
@@ -84,7 +86,6 @@ def elementwise(
     """
     n = len(partials)
     parameters = list(inspect.signature(prepare or forward).parameters.values())
-    names = [p.name for p in parameters][:n]
     if not cases and any(p.default is p.empty for p in parameters[n:]):
         raise DefinitionError(f"{name}: give at least one case, with settings for the tests to try")
     domain = tuple(domain or [REAL] * n)
@@ -94,7 +95,7 @@ def elementwise(
         text = f"{name}({', '.join(f'#{k + 1}' for k in range(n))})"
     primitive = Elementwise(
         name=name,
-        doc=_document(name, doc, names, convention, elementwise=True),
+        doc=_document(doc, convention) + _elementwise_document(parameters, n, example),
         forward=forward,
         shape=_broadcast,
         dtype=dtype,
@@ -144,10 +145,9 @@ def structured(
     if not cases:
         raise DefinitionError(f"{name}: give at least one case, for the tests to try")
     variadic = callable(vjp)
-    signature = inspect.signature(fields.get("prepare") or forward)
     primitive = Primitive(
         name=name,
-        doc=_document(name, doc, list(signature.parameters), convention, elementwise=False),
+        doc=_document(doc, convention),
         forward=forward,
         shape=shape,
         dtype=dtype,
@@ -192,22 +192,31 @@ def _broadcast(first: shapes.Shape, *more: shapes.Shape, **settings: Any) -> sha
     return first
 
 
-def _document(name: str, doc: str, names: list[str], convention: str, elementwise: bool) -> str:
-    lines = [doc.strip()]
-    if convention:
-        lines += ["", f"Convention: {convention}"]
-    if elementwise:
-        listed = ", ".join(names)
-        lines += [
-            "",
-            "Args:",
-            f"    {listed}: nodes, numbers or arrays of shapes that broadcast.",
-            "",
-            "Returns:",
-            "    A node of the broadcast shape if any input is a node, else an array or number.",
-            "",
-            "Raises:",
-            "    ShapeError: when the shapes do not broadcast.",
-            "    DtypeError: when an input is a mask or no number.",
-        ]
-    return "\n".join(lines)
+def _document(doc: str, convention: str) -> str:
+    text = inspect.cleandoc(doc)
+    head, gap, rest = text.partition("\n\n")
+    return f"{head}\n\nConvention: {convention}{gap}{rest}" if convention else text
+
+
+def _elementwise_document(
+    parameters: list[inspect.Parameter], inputs: int, example: tuple[str, float] | None
+) -> str:
+    names = [p.name for p in parameters]
+    settings = ", ".join(str(p).partition(":")[0] for p in parameters[inputs:])
+    more = f"\n    {settings}: numbers, part of the operation." if settings else ""
+    text = f"""
+
+Args:
+    {", ".join(names[:inputs])}: nodes, numbers or arrays of shapes that broadcast.{more}
+
+Returns:
+    A node of the broadcast shape if any input is a node, else an array or number.
+
+Raises:
+    ShapeError: when the shapes do not broadcast.
+    DtypeError: when an input's data type does not fit."""
+    if example is None:
+        return text
+    call, result = example
+    shown = f"bool(gg.{call})" if isinstance(result, bool) else f"round(float(gg.{call}), 4)"
+    return f"{text}\n\nExample:\n    >>> import graphgrad as gg\n    >>> {shown}\n    {result!r}"

@@ -27,6 +27,7 @@ def _tex(name: str) -> str:
 exp = elementwise(
     "exp",
     doc="Return eˣ.",
+    example=("exp(0.5)", 1.6487),
     forward=np.exp,
     partials=[lambda y, x: y],
     sympy=lambda sp, x: sp.exp(x),
@@ -37,6 +38,7 @@ exp = elementwise(
 expm1 = elementwise(
     "expm1",
     doc="Return eˣ − 1, exact also where x is small.",
+    example=("expm1(0.5)", 0.6487),
     forward=np.expm1,
     partials=[lambda y, x: y + 1],
     sympy=lambda sp, x: sp.exp(x) - 1,
@@ -47,6 +49,7 @@ expm1 = elementwise(
 log = elementwise(
     "log",
     doc="Return the natural logarithm; -inf at 0, nan below.",
+    example=("log(2.0)", 0.6931),
     forward=np.log,
     partials=[lambda y, x: 1 / x],
     sympy=lambda sp, x: sp.log(x),
@@ -59,6 +62,7 @@ log = elementwise(
 log1p = elementwise(
     "log1p",
     doc="Return log(1 + x), exact also where x is small; -inf at -1, nan below.",
+    example=("log1p(0.5)", 0.4055),
     forward=np.log1p,
     partials=[lambda y, x: 1 / (1 + x)],
     sympy=lambda sp, x: sp.log(1 + x),
@@ -71,6 +75,7 @@ log1p = elementwise(
 sin = elementwise(
     "sin",
     doc="Return the sine of x, in radians.",
+    example=("sin(0.5)", 0.4794),
     forward=np.sin,
     partials=[lambda y, x: cos(x)],
     sympy=lambda sp, x: sp.sin(x),
@@ -81,6 +86,7 @@ sin = elementwise(
 cos: Primitive = elementwise(
     "cos",
     doc="Return the cosine of x, in radians.",
+    example=("cos(0.5)", 0.8776),
     forward=np.cos,
     partials=[lambda y, x: -sin(x)],
     sympy=lambda sp, x: sp.cos(x),
@@ -91,6 +97,7 @@ cos: Primitive = elementwise(
 tan = elementwise(
     "tan",
     doc="Return the tangent of x, in radians.",
+    example=("tan(0.5)", 0.5463),
     forward=np.tan,
     partials=[lambda y, x: 1 + square(y)],
     sympy=lambda sp, x: sp.tan(x),
@@ -102,6 +109,7 @@ tan = elementwise(
 asin = elementwise(
     "asin",
     doc="Return the arc sine in radians, in [-π/2, π/2]; nan outside [-1, 1].",
+    example=("asin(0.5)", 0.5236),
     forward=np.arcsin,
     partials=[lambda y, x: 1 / sqrt(1 - square(x))],
     sympy=lambda sp, x: sp.asin(x),
@@ -114,6 +122,7 @@ asin = elementwise(
 acos = elementwise(
     "acos",
     doc="Return the arc cosine in radians, in [0, π]; nan outside [-1, 1].",
+    example=("acos(0.5)", 1.0472),
     forward=np.arccos,
     partials=[lambda y, x: -1 / sqrt(1 - square(x))],
     sympy=lambda sp, x: sp.acos(x),
@@ -126,6 +135,7 @@ acos = elementwise(
 atan = elementwise(
     "atan",
     doc="Return the arc tangent in radians, in (-π/2, π/2).",
+    example=("atan(0.5)", 0.4636),
     forward=np.arctan,
     partials=[lambda y, x: 1 / (1 + square(x))],
     sympy=lambda sp, x: sp.atan(x),
@@ -143,6 +153,7 @@ def _turned_atan2(y: Any, x: Any) -> Any:
 atan2 = elementwise(
     "atan2",
     doc="Return the angle of the point (x, y) in radians, in [-π, π]; the order is (y, x).",
+    example=("atan2(1.0, 2.0)", 0.4636),
     forward=lambda y, x: np.arctan2(y, x),
     analytic=_turned_atan2,
     partials=[
@@ -160,6 +171,7 @@ atan2 = elementwise(
 sinh = elementwise(
     "sinh",
     doc="Return the hyperbolic sine, (eˣ − e⁻ˣ)/2.",
+    example=("sinh(0.5)", 0.5211),
     forward=np.sinh,
     partials=[lambda y, x: cosh(x)],
     sympy=lambda sp, x: sp.sinh(x),
@@ -170,6 +182,7 @@ sinh = elementwise(
 cosh: Primitive = elementwise(
     "cosh",
     doc="Return the hyperbolic cosine, (eˣ + e⁻ˣ)/2.",
+    example=("cosh(0.5)", 1.1276),
     forward=np.cosh,
     partials=[lambda y, x: sinh(x)],
     sympy=lambda sp, x: sp.cosh(x),
@@ -180,6 +193,7 @@ cosh: Primitive = elementwise(
 tanh = elementwise(
     "tanh",
     doc="Return the hyperbolic tangent, (eˣ − e⁻ˣ)/(eˣ + e⁻ˣ), in (−1, 1).",
+    example=("tanh(0.5)", 0.4621),
     forward=np.tanh,
     partials=[lambda y, x: 1 - square(y)],
     sympy=lambda sp, x: sp.tanh(x),
@@ -197,6 +211,7 @@ def _erf(x: Any) -> Any:
 erf = elementwise(
     "erf",
     doc="Return the error function, 2/√π ∫₀ˣ e^(−t²) dt, in (−1, 1).",
+    example=("erf(0.5)", 0.5205),
     forward=_erf,
     partials=[lambda y, x: (2 / math.sqrt(math.pi)) * exp(-square(x))],
     sympy=lambda sp, x: sp.erf(x),

@@ -230,6 +230,7 @@ def _pick(x: Any, lists: list[Any], axis: int) -> Any:
     k = len(lists)
     if k == 1:
         return take(x, lists[0], axis)
+    shapes.broadcast(*[p.shape for p in lists])  # or a ShapeError
     sizes = x.shape[axis : axis + k]
     flat: Any = None
     for p, n in zip(lists, sizes, strict=True):
