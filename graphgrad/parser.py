@@ -19,10 +19,11 @@ from typing import Any
 
 from graphgrad.errors import ParseError
 from graphgrad.graph import VARIABLE, Node, NumberOrArray, ancestors
-from graphgrad.parsing.build import PI, Builder, labelled
+from graphgrad.parsing.build import Builder
 from graphgrad.parsing.calls import vocabulary
 from graphgrad.parsing.excerpt import Text, clean
 from graphgrad.parsing.grammar import Grammar
+from graphgrad.parsing.parts import PI, labelled
 from graphgrad.parsing.tokens import Token, identifier, names, tokenize
 
 __all__ = ["missing", "parse", "parse_value", "split_assignment"]

@@ -312,6 +312,13 @@ def test_no_gradient_passes_integers_and_masks() -> None:
     assert gg.grad((x > 1).astype(float) * x, x).value == 1.0
 
 
+def test_gradients_pass_a_change_of_width() -> None:
+    x = gg.var("x", [1.5, 2.0])
+    d = gg.grad(gg.sum(x.astype("float32") ** 2), x)
+    assert d.dtype == np.float64
+    assert d.value.tolist() == [3.0, 4.0]
+
+
 # -- errors ----------------------------------------------------------------------------------------
 
 

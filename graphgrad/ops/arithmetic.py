@@ -399,7 +399,7 @@ where: Primitive = elementwise(
     0 · inf = nan: choose the argument first, as in ``where(x > 0, sqrt(where(x > 0, x, 1)), 0)``.
     """,
     example=("where(True, 1.0, 2.0)", 1.0),
-    forward=np.where,
+    forward=lambda condition, a, b: np.where(condition, a, b),
     partials=[
         None,
         lambda y, condition, a, b: cast_like(condition, y),

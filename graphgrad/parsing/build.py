@@ -7,9 +7,8 @@ made is raised with the place in the text marked.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -20,11 +19,12 @@ from graphgrad.graph import Node, apply, const, var
 from graphgrad.ops.arithmetic import pow
 from graphgrad.ops.index import index
 from graphgrad.parsing.excerpt import Text
+from graphgrad.parsing.parts import Labelled, Part, is_number, is_numeric, plain
 from graphgrad.parsing.tokens import Token
 from graphgrad.primitive import TABLE
 from graphgrad.shapes import Shape
 
-__all__ = ["PI", "Builder", "Labelled", "Part", "is_number", "labelled", "plain"]
+__all__ = ["Builder"]
 
 MAX_EXPONENT = 1000
 MAX_ENTRIES = 10**7
@@ -41,37 +41,6 @@ OPERATORS = {
 }  # fmt: skip
 SIGNS = {"-": "neg", "~": "logical_not", "not": "logical_not"}
 TIGHT = "& and | bind tighter than comparisons: write (x > 0) & (y > 0)"
-
-
-class Part(NamedTuple):
-    """A stretch of the text and what it means.
-
-    `value` is a node, or a literal that is not yet one, for it may turn out to be a setting: an
-    int, float, bool or None, an Ellipsis or a slice in an index, a tuple or list of parts.
-    """
-
-    value: Any
-    start: int
-    end: int
-
-
-class Labelled(float):
-    """A number with a name of its own, such as π."""
-
-    label = ""
-
-    def __neg__(self) -> Labelled:
-        return labelled(-float(self), "−" + self.label)
-
-
-def labelled(value: float, label: str) -> Labelled:
-    """Return a number with a name."""
-    number = Labelled(value)
-    number.label = label
-    return number
-
-
-PI = dict.fromkeys(("pi", "π"), labelled(math.pi, "π"))
 
 
 class Builder:
@@ -206,8 +175,10 @@ class Builder:
 
     def _array(self, part: Part, dtype: Dtype) -> Node:
         numbers = plain(part)
-        if _numeric(numbers):
-            array = numbers if dtype is INT64 else np.array(numbers, np.float64)
+        if is_numeric(numbers):
+            if dtype is INT64 and np.array(numbers).dtype.kind != "i":
+                dtype = FLOAT64
+            array = np.array(numbers, dtype)
             made = self.make(part.start, part.end, const, array, dtype)
         else:
             made = self.make(part.start, part.end, TABLE["stack"], self.nodes(part.value))
@@ -297,19 +268,3 @@ class Builder:
             hint = f"write {name.text}(…)" if known else "only .T, the transpose, is allowed"
             self.fault(f"attribute .{name.text} is not in the grammar: {hint}", name)
         return self.make(part.start, name.end, TABLE["transpose"], self.node(part))
-
-
-def plain(part: Part) -> Any:
-    """Return a part as Python has it: a node, or a literal with lists and tuples of such."""
-    if isinstance(part.value, list | tuple):
-        return type(part.value)(plain(p) for p in part.value)
-    return part.value
-
-
-def is_number(value: Any) -> bool:
-    """Return whether a part's value is a literal number; True and False are none."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _numeric(value: Any) -> bool:
-    return all(map(_numeric, value)) if isinstance(value, list) else is_number(value)

@@ -14,7 +14,8 @@ from typing import Any
 from graphgrad import functions, ops
 from graphgrad.dtypes import INT64
 from graphgrad.graph import Node, apply
-from graphgrad.parsing.build import Builder, Part, plain
+from graphgrad.parsing.build import Builder
+from graphgrad.parsing.parts import Part, is_literal, plain
 from graphgrad.parsing.tokens import Token
 from graphgrad.primitive import TABLE, Primitive
 
@@ -98,7 +99,8 @@ def call(
     except TypeError as problem:
         build.fault(f"{name.text}: {problem}; it is called as {usage(name.text, function)}", whole)
     if function is ops.arithmetic.pow:
-        return build.power(*bound.args, name.start, end)
+        base, exponent = bound.args
+        return build.power(base, exponent, name.start, end)
     _convert(build, name.text, function, bound.arguments)
     return build.make(name.start, end, function, *bound.args, **bound.kwargs)
 
@@ -162,10 +164,4 @@ def _members(build: Builder, name: str, arguments: dict[str, Any]) -> None:
 def setting(build: Builder, part: Part) -> Any:
     """Return a literal as it is written; but a list with nodes in it as the node of their stack."""
     value = plain(part)
-    return build.node(part) if isinstance(value, list) and not _literal(value) else value
-
-
-def _literal(value: Any) -> bool:
-    if isinstance(value, list | tuple):
-        return all(map(_literal, value))
-    return not isinstance(value, Node)
+    return build.node(part) if isinstance(value, list) and not is_literal(value) else value

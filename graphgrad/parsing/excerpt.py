@@ -113,9 +113,7 @@ def visible(text: str) -> str:
         >>> visible("x\x1b[2J") == r"x\x1b[2J"
         True
     """
-    return "".join(
-        c if c.isprintable() and not _UNSEEN.match(c) else ascii(c)[1:-1] for c in text
-    )
+    return "".join(c if c.isprintable() and not _UNSEEN.match(c) else ascii(c)[1:-1] for c in text)
 
 
 def _marked(line: str, start: int, end: int) -> str:

@@ -10,8 +10,9 @@ from __future__ import annotations
 from typing import NoReturn
 
 from graphgrad.graph import Node
-from graphgrad.parsing.build import Builder, Part
+from graphgrad.parsing.build import Builder
 from graphgrad.parsing.calls import call, setting
+from graphgrad.parsing.parts import Part
 from graphgrad.parsing.tokens import Token
 
 __all__ = ["MAX_DEPTH", "Grammar"]
