@@ -16,7 +16,7 @@ import numpy as np
 from graphgrad import dtypes, shapes
 from graphgrad.context import scope
 from graphgrad.errors import DtypeError, GraphError, ShapeError
-from graphgrad.graph import Node
+from graphgrad.graph import Node, as_value
 from graphgrad.ops.activation import relu, softplus
 from graphgrad.ops.arithmetic import abs as absolute
 from graphgrad.ops.arithmetic import clip, equal, pow, sqrt, square, where
@@ -157,6 +157,8 @@ def one_hot(indices: Any, depth: int, dtype: Any = float) -> Any:
         >>> gg.one_hot([0, 2], 3).tolist()
         [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]
     """
+    if not hasattr(depth, "__index__"):
+        raise DtypeError(f"one_hot: depth={depth!r}; expected a whole number")
     positions = indices if isinstance(indices, Node) else np.asarray(indices)
     if positions.dtype.kind not in "iu":
         raise DtypeError(f"one_hot: indices are {positions.dtype}; expected integers")
@@ -428,7 +430,7 @@ def _like(target: Any, prediction: Any) -> Any:
     """Return plain targets in the floating type of the prediction, and of a shape that fits it."""
     kind = getattr(prediction, "dtype", dtypes.FLOAT64)
     if not isinstance(target, Node):
-        target = np.asarray(target, kind if kind.kind == "f" else None)
+        target = as_value(target, kind if kind.kind == "f" else None, "targets")
     shape = getattr(prediction, "shape", ())
     if shapes.broadcast(target.shape, shape) != shape:
         raise ShapeError(

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from graphgrad.dtypes import Dtype
-from graphgrad.errors import DefinitionError
+from graphgrad.errors import DefinitionError, DtypeError
 from graphgrad.shapes import Shape
 
 __all__ = ["ATOM", "TABLE", "Case", "Kink", "Operand", "Primitive"]
@@ -116,8 +116,7 @@ class Primitive:
     signature: inspect.Signature = field(init=False)
 
     def __post_init__(self) -> None:
-        example = self.prepare or self.forward
-        object.__setattr__(self, "signature", inspect.signature(example))
+        object.__setattr__(self, "signature", signature_of(self.prepare or self.forward, self.rules))
         object.__setattr__(self, "__signature__", self.signature)
         object.__setattr__(self, "__doc__", self.doc)
         object.__setattr__(self, "__name__", self.name)
@@ -139,6 +138,10 @@ class Primitive:
                 return x._apply(self, inputs, settings)
         if not any(hasattr(x, "dtype") for x in inputs):
             inputs = [np.asarray(x)[()] for x in inputs]
+        for x in inputs:
+            if np.asarray(x).dtype.kind not in "fiubc":
+                kind = type(x).__name__
+                raise DtypeError(f"{self.name}: expected numbers, arrays or nodes, got {kind} {x!r}")
         return self.forward(*inputs, **settings)
 
     def vjp(self, i: int, g: Any, y: Any, xs: Sequence[Any], settings: Settings) -> Any:
@@ -165,6 +168,15 @@ class Primitive:
         """Return the `text` or `latex` template for these settings."""
         given = getattr(self, which)
         return given(**settings) if callable(given) else given
+
+
+def signature_of(function: Callable[..., Any], rules: Sequence[Rule]) -> inspect.Signature:
+    """Return a Python function's signature; for a function of NumPy or C, one input per rule."""
+    if inspect.isfunction(function):
+        return inspect.signature(function)
+    names = ["x"] if len(rules) == 1 else ["a", "b", "c"][: len(rules)]
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    return inspect.Signature([inspect.Parameter(name, kind) for name in names])
 
 
 TABLE: dict[str, Primitive] = {}

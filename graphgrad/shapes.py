@@ -114,6 +114,8 @@ def permutation(given: Sequence[int] | None, ndim: int) -> Shape:
     """Return `given` as a permutation of ``range(ndim)``; None reverses all axes."""
     if given is None:
         return tuple(reversed(range(ndim)))
+    if not isinstance(given, Iterable):
+        raise ShapeError(f"axes {given!r}: expected a permutation of {ndim} axes")
     order = tuple(one_axis(k, ndim) for k in given)
     if sorted(order) != list(range(ndim)):
         raise ShapeError(f"axes {tuple(given)} are no permutation of {ndim} axes")

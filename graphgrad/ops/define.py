@@ -17,7 +17,16 @@ import numpy as np
 
 from graphgrad import dtypes, shapes
 from graphgrad.errors import DefinitionError, DtypeError
-from graphgrad.primitive import TABLE, Case, Kink, Primitive, Rule, Settings, register
+from graphgrad.primitive import (
+    TABLE,
+    Case,
+    Kink,
+    Primitive,
+    Rule,
+    Settings,
+    register,
+    signature_of,
+)
 
 __all__ = ["Elementwise", "case", "elementwise", "kink", "number", "structured"]
 
@@ -88,7 +97,7 @@ def elementwise(
     """
     n = len(partials)
     forward = _of_inputs_alone(forward)
-    parameters = list(inspect.signature(prepare or forward).parameters.values())
+    parameters = list(signature_of(prepare or forward, partials).parameters.values())
     if not cases and any(p.default is p.empty for p in parameters[n:]):
         raise DefinitionError(f"{name}: give at least one case, with settings for the tests to try")
     domain = tuple(domain or [REAL] * n)
