@@ -150,7 +150,8 @@ def jvp(y: Any, wrt: Sequence[Node], tangents: Sequence[Any]) -> Any:
 
     Args:
         y: a node, or a list of nodes.
-        wrt: the nodes x that move.
+        wrt: the nodes x that move, each by itself: one that is computed from another moves only
+            by its own tangent.
         tangents: dx for each, a node or array of its shape.
 
     Returns:

@@ -288,12 +288,18 @@ class Node(Operand):
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Node:
         name = UFUNCS.get(ufunc.__name__, ufunc.__name__)
         if method != "__call__" or kwargs or name not in TABLE:
-            raise DtypeError(
-                f"NumPy's {ufunc.__name__} has no counterpart in the rule book for graph nodes; "
-                f"use the functions of graphgrad"
-            )
+            raise _no_counterpart(ufunc.__name__)
+        if name in ("equal", "not_equal"):
+            raise DtypeError(f"== compares nodes by identity; use gg.{name} to compare values")
         function = POWER if name == "pow" else TABLE[name]
         result: Node = function(*inputs)
+        return result
+
+    def __array_function__(self, function: Any, types: Any, args: Any, settings: Any) -> Node:
+        name = {"amax": "max", "amin": "min"}.get(function.__name__, function.__name__)
+        if name not in TABLE:
+            raise _no_counterpart(function.__name__)
+        result: Node = TABLE[name](*args, **settings)
         return result
 
     # -- methods that read as in NumPy -------------------------------------------------------
@@ -356,6 +362,14 @@ class Node(Operand):
             (2.0, 1.0)
         """
         BACKWARD(self, accumulate)
+
+
+
+def _no_counterpart(name: str) -> DtypeError:
+    return DtypeError(
+        f"NumPy's {name} has no counterpart in the rule book for graph nodes; use the functions "
+        f"of graphgrad"
+    )
 
 
 UFUNCS = {

@@ -13,6 +13,11 @@ from graphgrad.cli import main
 LESSON = ["abs(4 - (x*w + b))", "x=2", "w=3", "b=1"]
 
 
+@pytest.fixture(autouse=True)
+def _terminal_of_any_width(monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 def run(capsys, *arguments):
     status = main(["draw", *arguments])
     captured = capsys.readouterr()

@@ -94,3 +94,30 @@ def test_truth_length_and_iteration() -> None:
     assert (a.value, b.value) == (1, 2)
     with pytest.raises(TypeError, match="'s' is a scalar and has no length"):
         list(gg.var("s", 1.0))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [np.sum, np.mean, np.prod, np.max, np.min, np.argmax, np.transpose,
+     lambda x: np.reshape(x, (3, 2)), lambda x: np.sum(x, axis=0, keepdims=True),
+     lambda x: np.concatenate([x, x], axis=1), lambda x: np.stack([x, x]),
+     lambda x: np.where(x > 0, x, 0.0), lambda x: np.clip(x, 0, 1)],
+)  # fmt: skip
+def test_numpys_functions_make_nodes(call):
+    array = np.arange(6.0).reshape(2, 3) - 2.5
+    node = call(gg.var("x", array))
+    assert isinstance(node, gg.Node)
+    if node.op != "where":
+        assert np.array_equal(node.value, call(array))
+
+
+@pytest.mark.parametrize("call", [np.cumsum, np.linalg.norm, np.fft.fft, np.median])
+def test_numpys_other_functions_say_that_there_is_none(call):
+    with pytest.raises(TypeError, match="NumPy's .* has no counterpart"):
+        call(gg.var("x", [1.0, 2.0]))
+
+
+@pytest.mark.parametrize("compare", [lambda x, a: x == a, lambda x, a: a == x, lambda x, a: x != a])
+def test_equality_with_an_array_points_to_gg_equal(compare):
+    with pytest.raises(TypeError, match=r"use gg\.(not_)?equal"):
+        compare(gg.var("x", [1.0, 2.0]), np.array([1.0, 2.0]))

@@ -93,6 +93,10 @@ class Writer:
         theme: the colours.
         legend: whether to explain the colours under the picture.
         rankdir: LR (left to right) or TB (top to bottom).
+
+    Attributes:
+        sizes: the room for each box's text; may be enlarged before the first frame is written.
+        label_sizes: the room for each arrow's label; None for an arrow without one.
     """
 
     def __init__(
@@ -100,8 +104,8 @@ class Writer:
     ) -> None:
         self.scene, self.theme, self.legend, self.rankdir = scene, theme, legend, rankdir
         self._both = scene.tape.differentiable
-        self._sizes = {box: self._box_size(box) for box in scene.boxes}
-        self._label_sizes = {a: self._arrow_size(a) for a in scene.arrows}
+        self.sizes = {box: self._box_size(box) for box in scene.boxes}
+        self.label_sizes = {a: self._arrow_size(a) for a in scene.arrows}
         self._caption_width = self._reserve_caption()
 
     def __call__(self, frame: Frame) -> str:
@@ -187,7 +191,7 @@ class Writer:
         rows += [_row(line, size, color, bold=size == style.VALUE) for line in values]
         color = {"pending": t.muted, "current": t.current_text}.get(state, t.adjoint)
         rows += [_row(x, style.ADJOINT, color) for x in scene.adjoint_lines(box, frame)]
-        label = self._sizes[box].table(rows)
+        label = self.sizes[box].table(rows)
         border = {"pending": t.pending, "current": t.current}.get(state, t.line)
         width = 2.6 if state == "current" else 1.1
         dashed = ",dashed" if state == "pending" else ""
@@ -251,7 +255,7 @@ class Writer:
             color = t.line
         look = ", style=dashed" if state == "pending" else ""
         width = {"current": 3, "done": 1.3}.get(state, 1)
-        size = self._label_sizes[arrow]
+        size = self.label_sizes[arrow]
         label = "" if size is None else f", label=<{self._arrow_label(arrow, state, frame, size)}>"
         return (
             f'{arrow.box.key} -> {arrow.dot.key} [id="{arrow.key}", class="edge {state}", '

@@ -9,17 +9,21 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from graphgrad.dtypes import Dtype
-from graphgrad.explain.numbers import number
-from graphgrad.graph import CONSTANT, Node, var
+from graphgrad.explain.latex import latex_name
+from graphgrad.explain.names import pretty
+from graphgrad.explain.numbers import latex_number, number, shape_text
+from graphgrad.graph import CONSTANT, Node, ancestors, var
 from graphgrad.ops.define import Elementwise
 from graphgrad.primitive import ATOM, Primitive
 from graphgrad.shapes import Shape
 
-__all__ = ["fill", "local_template", "operation_template", "pullback_template", "render"]
+__all__ = [
+    "fill", "local_binding", "local_template", "operation_template", "pullback_template", "render",
+]  # fmt: skip
 
 Text = tuple[str, int]
 _MINUS = ("−", "-")
@@ -43,25 +47,42 @@ def render(node: Node, style: str = "text") -> str:
         >>> render((1 - x) / y, "latex")
         '\\\\frac{1 - x}{y}'
     """
-    return _render(node, style)[0]
+    return _render(node, style, {})[0]
 
 
-def _render(node: Node, style: str) -> Text:
-    if not node.inputs:
-        if node.primitive is CONSTANT and not node.name:
-            text = number(node._value) if node.size == 1 else f"const{list(node.shape)}"
-            return (text.replace("−", "-") if style == "latex" else text), _sign(text)
-        return node.name or node.op, ATOM
-    p = node.primitive
-    if p.silent:
-        return _render(node.inputs[0], style)
-    template = operation_template(p, len(node.inputs), node.settings, style)
-    parts = [_render(x, style) for x in node.inputs]
-    return _insert(template, p.precedence, parts), p.precedence
+def _render(root: Node, style: str, holes: Mapping[Node, str]) -> Text:
+    texts: dict[Node, Text] = {}
+    for node in ancestors(root):
+        p = node.primitive
+        if node in holes:
+            texts[node] = holes[node], ATOM
+        elif not node.inputs:
+            texts[node] = _leaf(node, style)
+        elif p.silent:
+            texts[node] = texts[node.inputs[0]]
+        else:
+            template = operation_template(p, len(node.inputs), node.settings, style)
+            parts = [texts[x] for x in node.inputs]
+            texts[node] = _insert(template, p.precedence, parts), p.precedence
+    return texts[root]
 
 
-def _sign(text: str) -> int:
-    return 3 if text.startswith(_MINUS) else ATOM
+def _leaf(node: Node, style: str) -> Text:
+    latex = style == "latex"
+    if node.primitive is CONSTANT and not node.name:
+        if node.size == 1:
+            return _number(node._value.reshape(())[()], style)
+        shape = shape_text(node.shape)
+        return latex_name(f"const {shape}") if latex else f"const{list(node.shape)}", ATOM
+    name = node.name or node.op
+    return latex_name(pretty(name)) if latex else name, ATOM
+
+
+def _number(value: Any, style: str) -> Text:
+    text = latex_number(value) if style == "latex" else number(value)
+    if text.startswith(_MINUS):
+        return text, 3
+    return text, 2 if r"\cdot" in text else ATOM
 
 
 def operation_template(p: Primitive, inputs: int, settings: Any, style: str = "text") -> str:
@@ -106,17 +127,17 @@ def _templates(
     xs = [var(f"#{k + 1}", shape=s, dtype=d) for k, (s, d) in enumerate(inputs)]
     y = var("#y", shape=output[0], dtype=output[1])
     g = var("#g", shape=output[0], dtype=output[1])
+    holes = {n: n.name for n in (*xs, y, g)}
     local, binds = "", ATOM
     if isinstance(p, Elementwise):
-        local, binds = _written(p.partial(position, y, xs, keyed), style)
-    return local, binds, _written(p.vjp(position, g, y, xs, keyed), style)[0]
+        local, binds = _written(p.partial(position, y, xs, keyed), style, holes)
+    return local, binds, _written(p.vjp(position, g, y, xs, keyed), style, holes)[0]
 
 
-def _written(result: Any, style: str) -> Text:
+def _written(result: Any, style: str, holes: Mapping[Node, str]) -> Text:
     if isinstance(result, Node):
-        return _render(result, style)
-    text = number(0 if result is None else result)
-    return (text.replace("−", "-") if style == "latex" else text), _sign(text)
+        return _render(result, style, holes)
+    return _number(0 if result is None else result, style)
 
 
 def _keyed(node: Node, position: int, style: str) -> tuple[str, int, str]:
@@ -139,6 +160,11 @@ def local_template(node: Node, position: int, style: str = "text") -> str:
         '1 − #y²'
     """
     return _keyed(node, position, style)[0]
+
+
+def local_binding(node: Node, position: int) -> int:
+    """Return how strongly the text of the local derivative binds: 1 a sum, 2 a product, …"""
+    return _keyed(node, position, "text")[1]
 
 
 def pullback_template(node: Node, position: int, style: str = "text") -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["DIGITS", "digest", "digits_for", "number", "shape_text"]
+__all__ = ["DIGITS", "digest", "digits_for", "latex_number", "number", "shape_text"]
 
 DIGITS = 4
 """Significant digits unless a picture needs more or a user asks."""
@@ -36,6 +36,20 @@ def number(value: Any, digits: int = DIGITS) -> str:
         mantissa, exponent = text.split("e")
         text = f"{mantissa}e{int(exponent)}"
     return text.replace("-", "−")
+
+
+def latex_number(value: Any, digits: int = DIGITS) -> str:
+    r"""Return a number in LaTeX.
+
+    Example:
+        >>> latex_number(-2.0), latex_number(1.5e-9), latex_number(float("-inf"))
+        ('-2', '1.5 \\cdot 10^{-9}', '-\\infty')
+    """
+    text = number(value, digits).replace("−", "-").replace("∞", r"\infty")
+    if text in ("nan", "true", "false"):
+        return rf"\mathrm{{{text}}}"
+    mantissa, _, exponent = text.partition("e")
+    return rf"{mantissa} \cdot 10^{{{exponent}}}" if exponent else text
 
 
 def digits_for(values: Iterable[Any], digits: int = DIGITS, most: int = 7) -> int:

@@ -1,5 +1,7 @@
 """What a step of the tape says, in one line: the formula with symbols, then with numbers.
 
+What one can do: make the `Wording` of a tape and ask it for any step as text, LaTeX or MathML.
+
 Adjoints are marked inside the text (`adjoint`), so that each display can put the bar over the
 name in its own way: `plain` for terminals and titles, `<O>` in Graphviz labels.
 """
@@ -15,13 +17,16 @@ import numpy as np
 
 from graphgrad.explain.formulas import (
     fill,
+    local_binding,
     local_template,
     operation_template,
     pullback_template,
 )
+from graphgrad.explain.latex import latex_name, mathml
 from graphgrad.explain.names import node_names
-from graphgrad.explain.numbers import DIGITS, digest, number, shape_text
-from graphgrad.graph import Node
+from graphgrad.explain.numbers import DIGITS, digest, latex_number, number, shape_text
+from graphgrad.explain.typeset import backward_latex, forward_latex, scalar_edge
+from graphgrad.graph import CONSTANT, Node
 from graphgrad.ops.define import Elementwise
 from graphgrad.recorder import BackwardStep, ForwardStep, Tape
 
@@ -69,6 +74,15 @@ class Wording:
     def names(self) -> dict[Node, str]:
         """The display name of every node."""
         return node_names(self.tape.nodes, self.digits)
+
+    @cached_property
+    def latex_names(self) -> dict[Node, str]:
+        """The name of every node in LaTeX, safe whatever the user called it."""
+        names = {n: latex_name(name) for n, name in self.names.items()}
+        for n in names:
+            if n.primitive is CONSTANT and not n.name and n.size == 1:
+                names[n] = latex_number(n._value.reshape(())[()], self.digits)
+        return names
 
     def number(self, value: Any) -> str:
         """Return a scalar as text."""
@@ -163,19 +177,74 @@ class Wording:
         parts.append(value)
         return " = ".join(parts)
 
+    def substituted(self, node: Node, position: int) -> str:
+        """Return the local derivative as a factor in symbols; "" where its number says it all."""
+        rule = self.rule(node, position)
+        if not rule or rule == self.number(self.tape.local(node, position)):
+            return ""
+        loose = local_binding(node, position) <= 1 or rule.startswith("−")
+        return f"({rule})" if loose else rule
+
     def backward(self, step: BackwardStep) -> str:
-        """Return a backward step: x̄ ← ȳ · ∂y/∂x in symbols, then in numbers."""
+        """Return a backward step: x̄ ← ȳ · ∂y/∂x in symbols, filled in, then in numbers."""
         node, i = step.edge
         x = step.edge.source
         bar, up = adjoint(self.names[x]), adjoint(self.names[node])
         again = "" if step.before is None else f"{bar} + "
-        scalar = node.shape == () and isinstance(node.primitive, Elementwise)
-        if not scalar:
+        if not scalar_edge(node):
             rule = self._filled(pullback_template(node, i), node)
             rule = rule if len(rule) <= 60 else f"{up} · {self.partial(node, i)}"
             return f"{bar} ← {again}{rule} = {self.short(step.after)}"
-        text = f"{bar} ← {again}{up} · {self.partial(node, i)} = "
-        if step.before is not None:
-            text += f"{self.number(step.before)} + "
-        text += f"{self._factor(step.upstream)} · {self._factor(self.tape.local(node, i))}"
-        return f"{text} = {self.number(step.after)}"
+        text = f"{bar} ← {again}{up} · {self.partial(node, i)}"
+        if factor := self.substituted(node, i):
+            text += f" = {again}{up} · {factor}"
+        before = "" if step.before is None else f"{self.number(step.before)} + "
+        local = self._factor(self.tape.local(node, i))
+        product = f"{before}{self._factor(step.upstream)} · {local}"
+        return f"{text} = {product} = {self.number(step.after)}"
+
+    def text(self, step: ForwardStep | BackwardStep) -> str:
+        """Return a step of either pass in one line of marked text; `plain` makes it readable.
+
+        Example:
+            >>> import graphgrad as gg
+            >>> x, w = gg.var("x", 2.0), gg.var("w", 3.0)
+            >>> t = gg.tape((x * w).named("z"))
+            >>> for step in t.steps:
+            ...     print(plain(Wording(t).text(step)))
+            z = x·w = 2·3 = 6
+            x̄ ← z̄ · ∂z/∂x = z̄ · w = 1 · 3 = 3
+            w̄ ← z̄ · ∂z/∂w = z̄ · x = 1 · 2 = 2
+        """
+        return self.forward(step) if isinstance(step, ForwardStep) else self.backward(step)
+
+    def latex(self, step: ForwardStep | BackwardStep) -> str:
+        r"""Return a step of either pass in LaTeX, without dollar signs.
+
+        Args:
+            step: of this tape.
+
+        Returns:
+            For a scalar the chain rule in symbols, filled in, then in numbers; for arrays the
+            pullback, with every shape under its symbol.
+
+        Example:
+            >>> import graphgrad as gg
+            >>> x, w = gg.var("x", 2.0), gg.var("w1", 3.0)
+            >>> t = gg.tape((x * w).named("z"))
+            >>> print(Wording(t).latex(t.forward[0]))
+            z = x \cdot w_{1} = 2 \cdot 3 = 6
+            >>> print(Wording(t).latex(t.backward[1]).split(" = ")[0])
+            \bar{w}_{1} \leftarrow \bar{z} \cdot \frac{\partial z}{\partial w_{1}}
+        """
+        if isinstance(step, ForwardStep):
+            return forward_latex(self, step)
+        return backward_latex(self, step)
+
+    def mathml(self, step: ForwardStep | BackwardStep) -> str:
+        """Return a step of either pass as a MathML element, which browsers show as it is.
+
+        Raises:
+            MissingDependencyError: when latex2mathml is not installed.
+        """
+        return mathml(self.latex(step))

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any
 
-import numpy as np
-
 from graphgrad import dtypes, shapes
 from graphgrad.errors import DefinitionError, DtypeError
 from graphgrad.primitive import (
@@ -96,7 +94,6 @@ def elementwise(
             settings without a default have no case for the tests.
     """
     n = len(partials)
-    forward = _of_inputs_alone(forward)
     parameters = list(signature_of(prepare or forward, partials).parameters.values())
     if not cases and any(p.default is p.empty for p in parameters[n:]):
         raise DefinitionError(f"{name}: give at least one case, with settings for the tests to try")
@@ -195,13 +192,6 @@ def number(name: str, value: Any) -> float:
             f"so a value to be learned or varied has to enter as an input"
         )
     return float(value)
-
-
-def _of_inputs_alone(forward: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a NumPy function without its `out`, `where` and `dtype`, which are no settings."""
-    if not isinstance(forward, np.ufunc):
-        return forward
-    return (lambda x: forward(x)) if forward.nin == 1 else (lambda a, b: forward(a, b))
 
 
 def _broadcast(first: shapes.Shape, *more: shapes.Shape, **settings: Any) -> shapes.Shape:

@@ -143,6 +143,7 @@ atan = elementwise(
     latex=_tex(r"\arctan"),
 )
 
+
 def _turned_atan2(y: Any, x: Any) -> Any:
     """Turn the point onto the positive x axis, where atan has no branch to choose, and back."""
     angle = np.arctan2(np.real(y), np.real(x))

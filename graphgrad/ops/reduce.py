@@ -98,6 +98,7 @@ sum = _reduction(
     symbol="Σ",
 )
 
+
 def _mean(x: Any, axis: shapes.Shape, keepdims: bool) -> Any:
     n = _count(x, axis)  # np.mean warns where there is none
     return np.mean(x, axis=axis, keepdims=keepdims) if n else np.sum(x, axis, keepdims=keepdims) / 0

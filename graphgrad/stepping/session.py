@@ -1,0 +1,252 @@
+"""The session: one graph, one moment, commands in, text out.
+
+A `Session` has a tape and a `State`. The state is immutable: a command that cannot be carried out
+leaves it as it was, so nothing a person types can lose anything. The moment is an index into the
+tape, so stepping back shows exactly what was seen before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+from graphgrad.drawing.scene import Scene
+from graphgrad.errors import GraphError
+from graphgrad.explain.names import visible
+from graphgrad.explain.numbers import DIGITS
+from graphgrad.explain.steps import Wording
+from graphgrad.graph import Node
+from graphgrad.recorder import Tape
+from graphgrad.stepping import commands as commands  # fills the table
+from graphgrad.stepping.breakpoints import Breakpoint
+from graphgrad.stepping.nodes import Nodes
+from graphgrad.stepping.registry import lookup
+from graphgrad.stepping.text import Text, joined, lines, styled
+from graphgrad.stepping.timeline import Position, Timeline
+from graphgrad.stepping.view import View
+
+__all__ = ["Session", "State"]
+
+START = Position("forward", 0)
+
+
+@dataclass(frozen=True)
+class State:
+    """What commands change: where one is, where `run` stops, what is watched.
+
+    Attributes:
+        position: the moment.
+        breakpoints: in the order in which they were set.
+        watches: the nodes shown after each move.
+        repeat: the last movement, which an empty line repeats.
+        mistake: the name of the deliberate mistake shown beside the right steps, or "".
+        question: the number of the quiz's open question; None when there is none.
+        asked: how many questions have been asked.
+        quiz: whether a new question follows a right answer.
+    """
+
+    position: Position = START
+    breakpoints: tuple[Breakpoint, ...] = ()
+    watches: tuple[Node, ...] = ()
+    repeat: str = ""
+    mistake: str = ""
+    question: int | None = None
+    asked: int = 0
+    quiz: bool = False
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A tape and what is read from it; made anew when a variable is set.
+
+    Attributes:
+        tape: the recorded run.
+        digits: significant digits of numbers.
+    """
+
+    tape: Tape
+    digits: int = DIGITS
+
+    @cached_property
+    def wording(self) -> Wording:
+        """Names and numbers."""
+        return Wording(self.tape, self.digits)
+
+    @cached_property
+    def timeline(self) -> Timeline:
+        """The moments."""
+        return Timeline(self.tape)
+
+    @cached_property
+    def view(self) -> View:
+        """The sentences."""
+        return View(self.timeline, self.wording)
+
+    @cached_property
+    def nodes(self) -> Nodes:
+        """The nodes by name."""
+        return Nodes(self.wording)
+
+    @cached_property
+    def scene(self) -> Scene:
+        """The picture's items."""
+        return Scene(self.tape, wording=self.wording)
+
+
+@dataclass(eq=False)
+class Session:
+    """Stepping through one graph: `run` takes a command and returns text.
+
+    Attributes:
+        recording: the tape and what is read from it.
+        expression: the text the graph was parsed from, or "" when it was made in Python.
+        cotangent: the root's adjoint, for a root that is no scalar.
+        state: everything commands change.
+        history: the lines that were run.
+        done: whether `quit` was given.
+        width: of the terminal in cells, for pictures; None for any.
+        ascii: whether pictures do without Unicode.
+
+    Example:
+        >>> import graphgrad as gg
+        >>> session = gg.step(gg.parse("(x*w - 1)**2", x=2, w=3), interactive=False)
+        >>> session.run("next 2")
+        '[1] forward 1/3   v₁ = x × w = 2 × 3 = 6\\n[2] forward 2/3   v₂ = v₁ − 1 = 6 − 1 = 5'
+        >>> session.position
+        Position(phase='forward', step=2)
+    """
+
+    recording: Recording
+    expression: str = ""
+    cotangent: Any = None
+    state: State = field(default_factory=State)
+    history: list[str] = field(default_factory=list)
+    done: bool = False
+    width: int | None = None
+    ascii: bool = False
+
+    @classmethod
+    def of(
+        cls, graph: Node | Tape, *, expression: str = "", cotangent: Any = None, digits: int = DIGITS
+    ) -> Session:
+        """Return a session on a node, which is run with its current values, or on a tape.
+
+        Raises:
+            GraphError: when the digits are no number from 1 to 17, or the graph is no graph.
+            MissingValueError: when a variable has no value.
+        """
+        if not isinstance(graph, Node | Tape):
+            raise GraphError(f"cannot step through {graph!r}: expected a graph node or a tape")
+        if not 1 <= digits <= 17:
+            raise GraphError(f"digits={digits}: expected 1 to 17")
+        tape = graph if isinstance(graph, Tape) else Tape(graph, cotangent)
+        if cotangent is not None:
+            _ = tape.seed
+        return cls(Recording(tape, digits), expression, cotangent)
+
+    def __repr__(self) -> str:
+        number, last = self.timeline.number(self.position), len(self.timeline) - 1
+        return f"<Session of {visible(self.view.title())}, at {number} of {last}>"
+
+    # -- what is there ---------------------------------------------------------------------
+
+    @property
+    def tape(self) -> Tape:
+        """The recorded run."""
+        return self.recording.tape
+
+    @property
+    def timeline(self) -> Timeline:
+        """The moments of the tape."""
+        return self.recording.timeline
+
+    @property
+    def view(self) -> View:
+        """The sentences about the tape."""
+        return self.recording.view
+
+    @property
+    def nodes(self) -> Nodes:
+        """The nodes by name."""
+        return self.recording.nodes
+
+    @property
+    def position(self) -> Position:
+        """The moment: phase and number of steps made."""
+        return self.state.position
+
+    @property
+    def prompt(self) -> str:
+        """The moment in short, as the shell shows it before a command."""
+        phase, step = self.position
+        return f"[{self.timeline.number(self.position)}] {phase} {step}/{self.timeline.steps_of(phase)}"
+
+    # -- commands --------------------------------------------------------------------------
+
+    def run(self, line: str) -> Text:
+        """Carry out one command and return what it says.
+
+        Args:
+            line: a command with its arguments; an empty line repeats the last movement, and a
+                line that begins with # is a comment.
+
+        Returns:
+            Text, whose `ok` is False when the command could not be carried out. Mistakes are
+            never raised: the text begins with what is wrong, and the session is unchanged.
+        """
+        line = line.strip()
+        if line.startswith("#"):
+            return Text()
+        if line:
+            self.history.append(line)
+        try:
+            return self._carry_out(line or self.state.repeat)
+        except GraphError as problem:
+            return self._failed(str(problem))
+        except OSError as problem:
+            what = f"{problem.filename}: {problem.strerror}" if problem.filename else str(problem)
+            return self._failed(what)
+        except (RecursionError, MemoryError):
+            return self._failed("this graph is too large for that command")
+
+    def _carry_out(self, line: str) -> Text:
+        if not line:
+            return Text()
+        word, _, rest = line.partition(" ")
+        if word.startswith("?") and word != "?":
+            word, rest = "?", line[1:]
+        if self.state.question is not None and commands.is_answer(line):
+            word, rest = "answer", line
+        command = lookup(word)
+        answer = command.action(self, rest.strip())
+        if command.moves:
+            self.state = replace(self.state, repeat=line)
+        return answer if isinstance(answer, Text) else Text(answer)
+
+    @staticmethod
+    def _failed(message: str) -> Text:
+        text = "\n".join(visible(part) for part in message.split("\n"))
+        return Text(text, styled("error", text).spans, ok=False)
+
+    def record(self, tape: Tape) -> None:
+        """Take another tape of the same graph; the moment stays."""
+        self.recording = Recording(tape, self.recording.digits)
+
+    def move(self, position: Position, passed: Sequence[Position] = ()) -> Text:
+        """Go to a moment and tell what is seen there: the steps passed, breakpoints, watches."""
+        self.state = replace(self.state, position=position)
+        told: list[str] = []
+        for at in passed or (position,):
+            told += [self.view.sentence(at), styled("muted", self.view.made_by(at))]
+            told += commands.beside(self, at)
+        event = self.timeline.event(position)
+        for b in self.state.breakpoints:
+            if event and b.hit(event):
+                stop = styled("current", f"breakpoint {b.number}")
+                told.append(joined(["      ", stop, ": ", b.text(self.view.names)]))
+        told += [joined(["      ", self.view.state(n, position)]) for n in self.state.watches]
+        if self.timeline.number(position) == len(self.timeline) - 1:
+            told.append(self.view.ending())
+        return lines(told)
