@@ -60,7 +60,8 @@ class Node(Operand):
         value: a Python number when the shape is ``()``, else a read-only NumPy array.
         grad: the adjoint from the last `backward`, like `value`; None when there was none.
 
-    ``==`` compares identity, so nodes can be keys; `gg.equal` compares values.
+    ``==`` between nodes is identity, so nodes can be keys; `gg.equal` compares values. (Beside an
+    array NumPy takes ``==`` over, and makes an `equal` node.)
     """
 
     __slots__ = (
@@ -289,8 +290,6 @@ class Node(Operand):
         name = UFUNCS.get(ufunc.__name__, ufunc.__name__)
         if method != "__call__" or kwargs or name not in TABLE:
             raise _no_counterpart(ufunc.__name__)
-        if name in ("equal", "not_equal"):
-            raise DtypeError(f"== compares nodes by identity; use gg.{name} to compare values")
         function = POWER if name == "pow" else TABLE[name]
         result: Node = function(*inputs)
         return result

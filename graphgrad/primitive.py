@@ -116,7 +116,8 @@ class Primitive:
     signature: inspect.Signature = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "signature", signature_of(self.prepare or self.forward, self.rules))
+        signature = signature_of(self.prepare or self.forward, self.rules)
+        object.__setattr__(self, "signature", signature)
         object.__setattr__(self, "__signature__", self.signature)
         object.__setattr__(self, "__doc__", self.doc)
         object.__setattr__(self, "__name__", self.name)
@@ -140,8 +141,9 @@ class Primitive:
             inputs = [np.asarray(x)[()] for x in inputs]
         for x in inputs:
             if np.asarray(x).dtype.kind not in "fiubc":
-                kind = type(x).__name__
-                raise DtypeError(f"{self.name}: expected numbers, arrays or nodes, got {kind} {x!r}")
+                raise DtypeError(
+                    f"{self.name}: expected numbers, arrays or nodes, got {type(x).__name__} {x!r}"
+                )
         return self.forward(*inputs, **settings)
 
     def vjp(self, i: int, g: Any, y: Any, xs: Sequence[Any], settings: Settings) -> Any:

@@ -1,0 +1,17 @@
+"""The commands of a session, by what they are for; importing this package fills the table."""
+
+from graphgrad.stepping.commands import (
+    moving,
+    looking,
+    stopping,
+    changing,
+    teaching,
+    filing,
+    helping,
+)
+from graphgrad.stepping.commands.teaching import beside, is_answer
+
+__all__ = [
+    "beside", "changing", "filing", "helping", "is_answer", "looking", "moving", "stopping",
+    "teaching",
+]  # fmt: skip
