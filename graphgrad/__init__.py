@@ -36,19 +36,29 @@ from graphgrad.primitive import TABLE as PRIMITIVES
 from graphgrad.primitive import Primitive
 
 if TYPE_CHECKING:
+    from graphgrad.compiler.executor import compile
     from graphgrad.drawing.figure import draw
+    from graphgrad.explain.ledger import ledger
+    from graphgrad.explain.mistakes import mistakes
+    from graphgrad.explain.nonfinite import certificate
     from graphgrad.networks import to_networkx
     from graphgrad.parser import parse, parse_value
     from graphgrad.recorder import Tape, tape
     from graphgrad.scalars import expand
+    from graphgrad.stepping.shell import step
 
 __version__ = "0.1.0"
 
 _LATER = {
+    "compile": "graphgrad.compiler.executor",
+    "certificate": "graphgrad.explain.nonfinite",
     "draw": "graphgrad.drawing.figure",
     "expand": "graphgrad.scalars",
+    "ledger": "graphgrad.explain.ledger",
+    "mistakes": "graphgrad.explain.mistakes",
     "parse": "graphgrad.parser",
     "parse_value": "graphgrad.parser",
+    "step": "graphgrad.stepping.shell",
     "Tape": "graphgrad.recorder",
     "tape": "graphgrad.recorder",
     "to_networkx": "graphgrad.networks",
@@ -69,10 +79,10 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "PRIMITIVES", "Edge", "Node", "Primitive", "Tape", "ancestors", "argmax", "const",
-    "conv2d", "conv2d_input", "conv2d_kernel", "draw", "errors", "evaluate", "expand", "fold",
+    "compile", "conv2d", "conv2d_input", "conv2d_kernel", "draw", "errors", "evaluate", "expand", "fold",
     "functions", "grad", "gradient", "hessian", "jacobian", "jvp", "logsumexp", "matmul", "max",
     "mean", "min", "ops", "outer", "parse", "parse_value", "prod", "random_uniform",
-    "scatter_add", "scope", "sum", "take", "tape", "to_networkx", "var", "vjp", "windows",
+    "scatter_add", "scope", "step", "sum", "take", "tape", "to_networkx", "var", "vjp", "windows",
 ]  # fmt: skip
 __all__ += functions.__all__ + ops.activation.__all__ + ops.arithmetic.__all__
 __all__ += ops.elementwise.__all__ + ops.shape.__all__

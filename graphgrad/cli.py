@@ -23,6 +23,16 @@ examples:
   graphgrad draw "abs(4 - (x*w + b))" x=2 w=3 b=1 --phase backward -o loss.svg
   graphgrad draw "z = x*w + b; loss = (z - 4)**2" x=2 w=3 b=1 --frames frames/
 """
+STEP_EPILOG = """\
+examples:
+  graphgrad step "abs(4 - (x*w + b))" x=2 w=3 b=1
+  graphgrad step "abs(4 - (x*w + b))" x=2 w=3 b=1 --quiz
+  graphgrad step --load session.json
+  printf 'break op:mul\\nrun\\nshow w\\n' | graphgrad step "(x*w - 1)**2" x=2 w=3
+
+When standard input or output is no terminal, commands are read line by line and only the answers
+are written; the exit status is then 1 if some command could not be carried out.
+"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,8 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the arguments without the program's name; those of the process by default.
 
     Returns:
-        0 when all went well, 1 for an error in the expression, values or files, 2 for wrong
-        options (raised by argparse as SystemExit).
+        0 when all went well, 1 for an error in the expression, values, files or a script's
+        commands, 2 for wrong options (raised by argparse as SystemExit).
     """
     given = list(sys.argv[1:] if argv is None else argv)
     if not given or given[0] not in COMMANDS:
@@ -43,13 +53,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     from graphgrad.errors import GraphError
 
     try:
-        arguments.run(arguments)
+        status: int | None = arguments.run(arguments)
     except GraphError as problem:
         return _fail(str(problem))
     except OSError as problem:
         where = f"{problem.filename}: {problem.strerror}" if problem.filename else str(problem)
         return _fail(where)
-    return 0
+    return status or 0
 
 
 def _fail(message: str) -> int:
@@ -97,7 +107,26 @@ def _draw_parser() -> argparse.ArgumentParser:
     return parser
 
 
-COMMANDS = {"draw": _draw_parser}
+def _step_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="graphgrad step",
+        description="Step through the forward and the backward pass of an expression.",
+        epilog=STEP_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("expression", metavar="EXPR", nargs="?", help="such as 'abs(4 - (x*w + b))'")
+    add("values", metavar="name=value", nargs="*", help="a number, or a list: W=[[1,2],[3,4]]")
+    add("--load", metavar="FILE", help="go on with a session that 'save FILE' wrote")
+    add("--quiz", action="store_true", help="ask for numbers before showing them")
+    add("--mistake", metavar="NAME", help="show a common mistake beside the right steps")
+    add("--expand", action="store_true", help="step through vectors and matrices entry by entry")
+    add("--digits", type=int, default=4, metavar="N", help="significant digits (4)")
+    parser.set_defaults(run=_step)
+    return parser
+
+
+COMMANDS = {"draw": _draw_parser, "step": _step_parser}
 
 
 def _draw(arguments: argparse.Namespace) -> None:
@@ -109,6 +138,27 @@ def _draw(arguments: argparse.Namespace) -> None:
         _write(writer, arguments, Path(output))
     elif not arguments.frames:
         _print(writer, arguments)
+
+
+def _step(arguments: argparse.Namespace) -> int:
+    from graphgrad.errors import GraphError
+    from graphgrad.stepping.session import Session
+    from graphgrad.stepping.shell import opened, serve
+
+    if not (arguments.expression or arguments.load):
+        raise GraphError("step EXPR, or step --load FILE: there is no expression to step through")
+    if arguments.expression:
+        session = Session.of(
+            _graph(arguments),
+            expression="" if arguments.expand else arguments.expression,
+            digits=arguments.digits,
+        )
+    else:
+        session = opened(arguments.load, digits=arguments.digits)
+    first = [f"load {arguments.load}"] if arguments.load and arguments.expression else []
+    first += [f"mistake {arguments.mistake}"] if arguments.mistake else []
+    first += ["quiz on"] if arguments.quiz else []
+    return serve(session, first)
 
 
 def _graph(arguments: argparse.Namespace) -> Node:

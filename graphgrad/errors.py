@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 __all__ = [
+    "CompileError",
     "DefinitionError",
     "DrawingError",
     "DtypeError",
@@ -37,6 +38,10 @@ class GradientError(GraphError, ValueError):
 
 class ParseError(GraphError, ValueError):
     """Expression text that is not in the grammar. The message marks the place under the text."""
+
+
+class CompileError(GraphError, ValueError):
+    """A graph that cannot be compiled as asked, or a compiled one called with what does not fit."""
 
 
 class DrawingError(GraphError, RuntimeError):

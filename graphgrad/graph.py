@@ -65,7 +65,7 @@ class Node(Operand):
     """
 
     __slots__ = (
-        "__weakref__", "_changed", "_checked", "_grad", "_name", "_value", "active", "dtype",
+        "__weakref__", "_changed", "_checked", "_grad", "_name", "_owner", "_value", "active", "dtype",
         "inputs", "origin", "primitive", "role", "scope", "serial", "settings", "shape", "source",
     )  # fmt: skip
     __array_priority__ = 1000
@@ -108,6 +108,7 @@ class Node(Operand):
         self._changed = 0
         self._checked = 0
         self._grad: Any = None
+        self._owner: Any = None
 
     # -- what it is ------------------------------------------------------------------------
 
@@ -189,6 +190,7 @@ class Node(Operand):
             )
         _epoch += 1
         self._value, self._changed, self._checked = value, _epoch, _epoch
+        self._owner = None
 
     @property
     def grad(self) -> NumberOrArray | None:
@@ -625,10 +627,25 @@ def refresh(root: Node) -> Any:
                 if not changed or any([x._changed > changed for x in inputs]):  # noqa: C419 (faster)
                     node._value = _compute(node, [x._value for x in inputs])
                     node._changed = now
+            elif node._owner is not None:
+                node._value, node._owner = node._owner.fetch(node), None
             elif node._changed == 0:  # no inputs, yet computed: random numbers, for example
                 node._value, node._changed = _compute(node, []), now
             node._checked = now
     return root._value
+
+
+def lend(variables: Iterable[Node], owner: Any) -> int:
+    """Note that these variables have new values, which `owner.fetch(variable)` returns.
+
+    An executor keeps its variables in its own memory; their values are copied out only when
+    somebody asks. Returns the epoch of the change.
+    """
+    global _epoch
+    _epoch += 1
+    for v in variables:
+        v._owner, v._changed, v._checked = owner, _epoch, 0
+    return _epoch
 
 
 def _compute(node: Node, values: list[Any]) -> Any:

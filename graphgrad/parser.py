@@ -2,33 +2,35 @@
 
 What one can do: `parse` an expression, or several assignments, into a node; ask which variables
 still want a value (`missing`); read a value (`parse_value`) or ``name=value`` (`split_assignment`)
-from a command line. The grammar is Python's for arithmetic, and its own: nothing is ever
-evaluated as Python, and whatever is not listed here is refused with its place marked.
+from a command line. The text is cut up by Python's own parser, but never evaluated: a walk over
+the tree makes a node of each kind of expression listed here, and refuses everything else with its
+place marked.
 
-    statements   name = choice ; … ; choice          also one to a line
-    choice       or_ if or_ else choice              an elementwise where
-    or_          and_ or and_, not mask, a < b <= c, a & b, a | b
-    arithmetic   + - * / @ ** and signs, in Python's order
-    atom         2.5, name, pi, f(x, axis=0), [[1, 2], [3, y]], (…), x[0, 1:3], x.T
+    statements   name = expression; …; expression    also one to a line
+    arithmetic   + - * / @ ** and signs
+    masks        < <= > >= == != (also a < b < c), and or not & | ~
+    choice       a if mask else b, an elementwise where
+    operands     2.5, name, pi, f(x, axis=0), [[1, 2], [3, y]], (…), x[0, 1:3], x.T
+    comments     from # to the end of the line; inside brackets a line goes on by itself
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import ast
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from graphgrad.errors import ParseError
 from graphgrad.graph import VARIABLE, Node, NumberOrArray, ancestors
-from graphgrad.parsing.build import Builder
 from graphgrad.parsing.calls import vocabulary
 from graphgrad.parsing.excerpt import Text, clean
-from graphgrad.parsing.grammar import Grammar
-from graphgrad.parsing.parts import PI, labelled
-from graphgrad.parsing.tokens import Token, identifier, names, tokenize
+from graphgrad.parsing.reader import PI, Labelled, Reader
+from graphgrad.parsing.scan import identifier, names, statements
 
 __all__ = ["missing", "parse", "parse_value", "split_assignment"]
 
-NUMBERS = {**PI, **{name: labelled(float(name), name) for name in ("inf", "nan")}}
+NUMBERS = {**PI, "inf": Labelled("inf", "inf"), "nan": Labelled("nan", "nan")}
 
 
 def parse(text: str, /, **values: Any) -> Node:
@@ -60,13 +62,14 @@ def parse(text: str, /, **values: Any) -> Node:
             ^~~~
     """
     source = clean(text)
-    tokens = tokenize(source)
     known = {identifier(name): value for name, value in values.items()}
-    used, assigned = names(tokens)
-    constants = {name: number for name, number in PI.items() if name not in assigned}
-    builder = Builder(source, vocabulary(), known, constants)
-    _check_values(builder, used, assigned)
-    return _bounded(source, Grammar(tokens, builder).program)
+    with _bounded(source):
+        trees = statements(source)
+        used, assigned = names(trees)
+        constants = {name: number for name, number in PI.items() if name not in assigned}
+        reader = Reader(source, vocabulary(), known, constants)
+        _check_values(reader, used, assigned)
+        return reader.run(trees)
 
 
 def parse_value(text: str) -> NumberOrArray:
@@ -86,7 +89,11 @@ def parse_value(text: str) -> NumberOrArray:
         (0.001, -1.5707963267948966, [[1.0, 2.0], [3.0, 4.0]])
     """
     source = clean(text)
-    return _value(source, tokenize(source))
+    with _bounded(source):
+        trees = statements(source)
+        if len(trees) > 1 or not all(isinstance(tree, ast.Expr) for tree in trees):
+            raise source.fault("expected one number or list, as in 2.5 or [1, 2]", 0, len(text))
+        return Reader(source, {}, {}, NUMBERS, closed=True).run(trees).value
 
 
 def split_assignment(argument: str) -> tuple[str, NumberOrArray]:
@@ -103,17 +110,13 @@ def split_assignment(argument: str) -> tuple[str, NumberOrArray]:
         ('x', 2.5)
     """
     source = clean(argument)
-    tokens = tokenize(source)
-    name = tokens[0]
-    if name.kind != "name" or tokens[1].text != "=":
-        end = len(source.text)
-        raise source.fault("expected name=value, as in x=2 or W=[[1, 2], [3, 4]]", 0, end)
-    if name.text in vocabulary():
-        message = f"{name.text!r} is a function: no value can be given to it"
-        raise source.fault(message, name.start, name.end)
-    return name.text, _value(source, tokens[2:])
-
-
+    name, sign, rest = source.text.partition("=")
+    with _bounded(source):
+        if sign and not rest.startswith("=") and name.strip().isidentifier():
+            match statements(source):
+                case [ast.Assign([ast.Name(name)])] as trees if name not in vocabulary():
+                    return name, Reader(source, {}, {}, NUMBERS, closed=True).run(trees).value
+        raise
 def missing(node: Node) -> list[str]:
     """Return the names of the variables that `node` depends on and that have no value yet.
 

@@ -65,7 +65,8 @@ class Primitive:
         forward: NumPy arrays in, one array out; settings by keyword.
         shape: input shapes in, output shape out; settings by keyword.
         dtype: input types in, output type out; a setting called "dtype" overrules it.
-        kind: the loop it is for an executor: map, reduce, matmul, conv, move, gather, random.
+        kind: the loop it is for an executor: map, reduce, matmul, conv, move, gather, scatter,
+            random.
         rules: one per input, ``rule(g, y, *xs, **settings)`` -> contribution to that input's
             adjoint; None where no gradient exists (masks, indices). One rule that takes
             `position` serves any number of inputs when `variadic`.
@@ -79,6 +80,9 @@ class Primitive:
         precedence: of `text`: 1 sums, 2 products, 3 signs, 4 powers, ATOM closed forms.
         silent: whether formulas of derivative rules may leave it out: it only rearranges.
         commutative: whether its two inputs may change places.
+        lower: ``(*nodes, **settings) -> node or None``: the same in simpler primitives, for the
+            compilers; None when these inputs allow nothing simpler.
+        combine: of a reduction, its start and its step as scalar code, {0} the value so far.
         symbol: what its node shows in a picture.
         linear: "each" when linear in each input alone, "all" when in all together, else "".
         analytic: `forward` continued to complex numbers, for the complex step; None when
@@ -106,6 +110,8 @@ class Primitive:
     precedence: int = ATOM
     silent: bool = False
     commutative: bool = False
+    lower: Callable[..., Any] | None = None
+    combine: tuple[str, str] | None = None
     symbol: str = ""
     linear: str = ""
     analytic: Callable[..., Any] | None = None

@@ -113,7 +113,7 @@ def _computed(node: Node, known: dict[Node, Any]) -> Any:
         return _filled(lambda *entries: apply(p, entries, settings), *inputs)
     if p.kind == "random" or p.name == "argmax":
         raise GraphError(f"{describe(node)}: {p.name} has no scalar form")
-    if p.kind == "gather":
+    if p.kind in ("gather", "scatter"):
         inputs = [
             a if node.primitive.has_rule(i) else _integers(node.inputs[i])
             for i, a in enumerate(inputs)

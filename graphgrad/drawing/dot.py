@@ -95,7 +95,7 @@ class Writer:
         rankdir: LR (left to right) or TB (top to bottom).
 
     Attributes:
-        sizes: the room for each box's text; may be enlarged before the first frame is written.
+        sizes: the room for each box's text.
         label_sizes: the room for each arrow's label; None for an arrow without one.
     """
 
@@ -175,6 +175,12 @@ class Writer:
             + line_height(style.ADJOINT) * max(map(len, states), default=0)
         )
         return Size(ceil(width) + 6, height)
+
+    def widen(self, box: Box, lines: Iterable[str]) -> None:
+        """Make room in a box for other lines of value than its own; before any frame is written."""
+        size = self._value_size(box)
+        width = ceil(_width(lines, size, bold=size == style.VALUE)) + 6
+        self.sizes[box] = Size(max(width, self.sizes[box].width), self.sizes[box].height)
 
     def _value_size(self, box: Box) -> int:
         return style.VALUE if len(box.value) == 1 and not box.node.shape else style.ENTRY

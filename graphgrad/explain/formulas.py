@@ -29,7 +29,7 @@ Text = tuple[str, int]
 _MINUS = ("−", "-")
 
 
-def render(node: Node, style: str = "text") -> str:
+def render(node: Node, style: str = "text", holes: Mapping[Node, str] | None = None) -> str:
     """Return the formula of a small graph; leaves are written by name or number.
 
     Steps that only reshape or repeat are left out. A mask in square brackets is 1 where it holds
@@ -38,6 +38,7 @@ def render(node: Node, style: str = "text") -> str:
     Args:
         node: the graph's root.
         style: ``"text"`` or ``"latex"``.
+        holes: nodes at which to stop, each with what to write for it.
 
     Example:
         >>> import graphgrad as gg
@@ -47,7 +48,7 @@ def render(node: Node, style: str = "text") -> str:
         >>> render((1 - x) / y, "latex")
         '\\\\frac{1 - x}{y}'
     """
-    return _render(node, style, {})[0]
+    return _render(node, style, holes or {})[0]
 
 
 def _render(root: Node, style: str, holes: Mapping[Node, str]) -> Text:
@@ -106,7 +107,7 @@ def _insert(template: str, precedence: int, parts: Sequence[Text]) -> str:
         if precedence == ATOM or enclosed:
             return text
         loose = binds < precedence or (binds == precedence and (k > 0 or precedence >= 3))
-        signed = k > 0 and text.startswith(_MINUS)
+        signed = k > 0 and precedence > 0 and text.startswith(_MINUS)
         return f"({text})" if loose or signed else text
 
     return re.sub(r"#(\d+)", place, template)

@@ -29,15 +29,14 @@ _SPECIAL = {
     "_": r"\_", "~": r"\sim ", "^": r"\wedge ", " ": r"\ ", "\xa0": r"\ ", "−": "-",
     "'": r"{}^{\prime}", "<": r"\lt ", ">": r"\gt ",
 }  # fmt: skip
-_GREEK = dict(
-    zip(
-        "αβγδεζηθικλμνξπρστυφχψωΓΔΘΛΞΠΣΥΦΨΩ",
-        "alpha beta gamma delta varepsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma "
-        "tau upsilon varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi "
-        "Omega".split(),
-        strict=True,
-    )
-)
+_GREEK = {
+    "α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "ε": "varepsilon", "ζ": "zeta",
+    "η": "eta", "θ": "theta", "ι": "iota", "κ": "kappa", "λ": "lambda", "μ": "mu", "ν": "nu",
+    "ξ": "xi", "π": "pi", "ρ": "rho", "σ": "sigma", "τ": "tau", "υ": "upsilon", "φ": "varphi",
+    "χ": "chi", "ψ": "psi", "ω": "omega", "Γ": "Gamma", "Δ": "Delta", "Θ": "Theta",
+    "Λ": "Lambda", "Ξ": "Xi", "Π": "Pi", "Σ": "Sigma", "Υ": "Upsilon", "Φ": "Phi", "Ψ": "Psi",
+    "Ω": "Omega",
+}  # fmt: skip
 _DIGITS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 _LOWERED = re.compile(r"(.+?)([₀-₉]+)", re.DOTALL)
 _ENTRY = re.compile(r"(.+?)\[([0-9, ]+)\]", re.DOTALL)
@@ -60,7 +59,7 @@ def latex_name(name: str) -> str:
         \mathrm{50\%\_\{a\}}
     """
     if match := _SIZED.fullmatch(name):
-        return r"\mathrm{const}_{%s}" % match[1].replace("×", r" \times ")
+        return r"\mathrm{const}_{" + match[1].replace("×", r" \times ") + "}"
     match = _LOWERED.fullmatch(name) or _ENTRY.fullmatch(name)
     if match and not set("[]₀₁₂₃₄₅₆₇₈₉") & set(match[1]):
         return f"{_word(match[1])}_{{{match[2].translate(_DIGITS)}}}"

@@ -52,7 +52,7 @@ def plain(text: str) -> str:
     parts = text.split(BAR)
     for k, part in enumerate(parts[1:], 1):
         name, _, rest = part.partition(UNBAR)
-        letters = [c for c in name if not unicodedata.category(c).startswith(("N", "M"))]
+        letters = [c for c in name if unicodedata.category(c)[0] not in "NMPZ"]
         bar = "\u0304" if len(letters) == 1 else "\u0305"
         parts[k] = "".join(c + (bar if c in letters else "") for c in name) + rest
     return "".join(parts)

@@ -24,7 +24,7 @@ from graphgrad.explain.latex import (
     latex_value,
 )
 from graphgrad.explain.numbers import latex_number
-from graphgrad.graph import Node
+from graphgrad.graph import CONSTANT, Node
 from graphgrad.ops.define import Elementwise
 
 if TYPE_CHECKING:
@@ -110,6 +110,8 @@ def _name(wording: Wording, node: Node) -> str:
 
 def _sized(node: Node, text: str) -> str:
     """Return the text with the node's shape under it; scalars as they are."""
+    if node.primitive is CONSTANT and not node.name:
+        return text
     return rf"\underset{{{latex_shape(node.shape)}}}{{{text}}}" if node.shape else text
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from graphgrad import dtypes, graph
+from graphgrad import dtypes, graph, shapes
 from graphgrad.errors import DtypeError, GraphError
 from graphgrad.graph import Node
 from graphgrad.ops.define import case, elementwise, kink, number
@@ -24,6 +24,20 @@ __all__ = [
 
 INF = float("inf")
 POSITIVE = (0.0, 3.0)
+
+
+
+def _without(a: Node, b: Node, neutral_a: float | None, neutral_b: float | None) -> Node | None:
+    """Return the other operand where one is neutral and changes neither shape nor type."""
+    for x, other, neutral in ((a, b, neutral_a), (b, a, neutral_b)):
+        if neutral is None or x.op != "constant" or x.size != 1 or x.value != neutral:
+            continue
+        if shapes.broadcast(x.shape, other.shape) == other.shape and (
+            dtypes.promote(x.dtype, other.dtype) is other.dtype
+        ):
+            return other
+    return None
+
 
 add = elementwise(
     "add",
@@ -40,6 +54,7 @@ add = elementwise(
     commutative=True,
     dtype=dtypes.arithmetic,
     linear="all",
+    lower=lambda a, b: _without(a, b, 0, 0),
 )
 
 sub = elementwise(
@@ -56,6 +71,7 @@ sub = elementwise(
     symbol="−",
     dtype=dtypes.arithmetic,
     linear="all",
+    lower=lambda a, b: _without(a, b, None, 0),
 )
 
 mul = elementwise(
@@ -73,6 +89,7 @@ mul = elementwise(
     commutative=True,
     dtype=dtypes.arithmetic,
     linear="each",
+    lower=lambda a, b: _without(a, b, 1, 1),
 )
 
 div = elementwise(
@@ -88,9 +105,10 @@ div = elementwise(
     precedence=2,
     symbol="÷",
     domain=[(-3.0, 3.0), POSITIVE],
+    lower=lambda a, b: _without(a, b, None, 1),
 )
 
-neg = elementwise(
+neg: Primitive = elementwise(
     "neg",
     doc="Return -x.",
     example=("neg(2.0)", -2.0),
@@ -104,6 +122,7 @@ neg = elementwise(
     symbol="−x",
     dtype=dtypes.arithmetic,
     linear="all",
+    lower=lambda x: x.inputs[0] if x.primitive is neg else None,
 )
 
 
@@ -117,6 +136,18 @@ def _power_partial(y: Any, x: Any, exponent: float) -> Any:
     if exponent == 2:
         return 2 * x
     return int(exponent) if exponent in (0, 1) else exponent * power(x, exponent - 1)
+
+
+def _repeated(x: Any, exponent: float) -> Any:
+    """Return a small whole power as products; None for any other."""
+    if exponent not in range(1, 9):
+        return None
+    n, result = int(exponent), None
+    while n:
+        if n % 2:
+            result = x if result is None else result * x
+        x, n = square(x), n // 2
+    return result
 
 
 def _exponent_text(exponent: float) -> str:
@@ -141,6 +172,7 @@ power = elementwise(
     symbol="xⁿ",
     domain=[POSITIVE],
     cases=[case(exponent=k) for k in (3.0, -0.5, 2.0, 1.0, 0.0)],
+    lower=lambda x, exponent: _repeated(x, exponent),
 )
 
 power_of_nodes = elementwise(

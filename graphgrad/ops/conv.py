@@ -15,6 +15,7 @@ import numpy as np
 from graphgrad import dtypes, shapes
 from graphgrad.errors import ShapeError
 from graphgrad.ops.define import case, structured
+from graphgrad.ops.shape import pad, reshape, transpose
 from graphgrad.primitive import Primitive
 
 __all__ = ["conv2d", "conv2d_input", "conv2d_kernel", "fold", "windows"]
@@ -165,7 +166,7 @@ fold: Primitive = structured(
     prepare=_fold_prepare,
     forward=lambda x, image, stride: _fold(np.asarray(x), stride, image),
     shape=_fold_shape,
-    kind="gather",
+    kind="move",
     vjp=[lambda g, y, x, image, stride: windows(g, x.shape[-2:], stride)],
     linear="each",
     text="fold(#1)",
@@ -209,6 +210,43 @@ def _kernel_forward(x: Any, g: Any, stride: Pair, padding: Any, size: Pair) -> A
     return np.tensordot(g, view, ((0, 2, 3), (0, 2, 3)))
 
 
+def _bordered(x: Any, padding: tuple[Pair, Pair]) -> Any:
+    return x if padding == ((0, 0), (0, 0)) else pad(x, ((0, 0), (0, 0), *padding))
+
+
+def _columns(x: Any, size: Pair, stride: Pair, padding: Any, outputs: Any) -> Any:
+    """Return the image's windows as rows, (N·oh·ow, C·kh·kw): the "im2col" matrix."""
+    view = windows(_bordered(x, padding), size, stride)[:, :, : outputs[0], : outputs[1]]
+    rows = transpose(view, (0, 2, 3, 1, 4, 5))
+    return reshape(rows, (shapes.size(rows.shape[:3]), -1))
+
+
+def _conv_as_product(x: Any, w: Any, stride: Pair, padding: Any) -> Any:
+    n, k, oh, ow = _conv_shape(x.shape, w.shape, stride, padding)
+    columns = _columns(x, w.shape[2:], stride, padding, (oh, ow))
+    product = columns @ transpose(reshape(w, (k, -1)))
+    return transpose(reshape(product, (n, oh, ow, k)), (0, 3, 1, 2))
+
+
+def _kernel_as_product(x: Any, g: Any, stride: Pair, padding: Any, size: Pair) -> Any:
+    columns = _columns(x, size, stride, padding, g.shape[2:])
+    rows = reshape(transpose(g, (1, 0, 2, 3)), (g.shape[1], -1))
+    return reshape(rows @ columns, (g.shape[1], x.shape[1], *size))
+
+
+def _input_as_product(g: Any, w: Any, stride: Pair, padding: Any, image: Pair) -> Any:
+    n, k, oh, ow = g.shape
+    (top, bottom), (left, right) = padding
+    rows = reshape(transpose(g, (0, 2, 3, 1)), (n * oh * ow, k))
+    columns = reshape(rows @ reshape(w, (k, -1)), (n, oh, ow, *w.shape[1:]))
+    whole = (image[0] + top + bottom, image[1] + left + right)
+    covered = ((oh - 1) * stride[0] + w.shape[2], (ow - 1) * stride[1] + w.shape[3])
+    out = fold(transpose(columns, (0, 3, 1, 2, 4, 5)), covered, stride)
+    short = ((0, whole[0] - covered[0]), (0, whole[1] - covered[1]))
+    out = _bordered(out, short)
+    return out[..., top : top + image[0], left : left + image[1]]
+
+
 conv2d = structured(
     "conv2d",
     doc="""Return the convolution of images with kernels (no flip, as in all deep learning).
@@ -248,6 +286,7 @@ conv2d = structured(
     latex=r"#1 \star #2",
     precedence=2,
     symbol="⋆",
+    lower=lambda x, w, stride, padding: _conv_as_product(x, w, stride, padding),
     cases=[
         case((2, 2, 5, 4), (3, 2, 3, 2)),
         case((1, 1, 5, 5), (1, 1, 3, 3), stride=2, padding=1),
@@ -310,6 +349,7 @@ conv2d_input: Primitive = structured(
     latex=r"#1 \star^{\top} #2",
     precedence=2,
     symbol="⋆ᵀ",
+    lower=lambda g, w, stride, padding, image: _input_as_product(g, w, stride, padding, image),
     cases=[
         case((1, 2, 2, 2), (2, 1, 2, 3), stride=1, padding=0, image=(3, 4)),
         case((1, 1, 3, 3), (1, 2, 3, 3), stride=2, padding=1, image=(5, 6)),
@@ -368,6 +408,7 @@ conv2d_kernel: Primitive = structured(
     latex=r"#1 \star_{k} #2",
     precedence=2,
     symbol="⋆ₖ",
+    lower=lambda x, g, stride, padding, size: _kernel_as_product(x, g, stride, padding, size),
     cases=[
         case((1, 2, 3, 4), (1, 2, 2, 2), stride=1, padding=0, size=(2, 3)),
         case((2, 1, 5, 6), (2, 1, 3, 3), stride=2, padding=1, size=(3, 3)),

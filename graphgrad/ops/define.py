@@ -83,6 +83,7 @@ def elementwise(
     commutative: bool = False,
     cases: Sequence[Case] = (),
     example: tuple[str, float] | None = None,
+    lower: Callable[..., Any] | None = None,
 ) -> Primitive:
     """Define an elementwise primitive. The fields are those of `Primitive`, and `partials`.
 
@@ -120,6 +121,7 @@ def elementwise(
         symbol=name if symbol is None else symbol,
         linear=linear,
         commutative=commutative,
+        lower=lower,
         analytic=analytic,
         domain=domain,
         kinks=tuple(kinks),

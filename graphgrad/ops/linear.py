@@ -10,6 +10,7 @@ from graphgrad import dtypes, shapes
 from graphgrad.errors import ShapeError
 from graphgrad.ops.define import case, structured
 from graphgrad.ops.shape import reshape, sum_to, transpose
+from graphgrad.primitive import TABLE
 
 __all__ = ["matmul", "outer"]
 
@@ -48,6 +49,15 @@ def _matmul_vjp_b(g: Any, y: Any, a: Any, b: Any) -> Any:
     return sum_to(_swapped(a) @ g, b.shape) if len(y.shape) > 2 else _swapped(a) @ g
 
 
+def _vector_product(a: Any, b: Any) -> Any:
+    """Return a product with a vector as a sum of products; None for two matrices."""
+    if len(a.shape) > 1 and len(b.shape) > 1:
+        return None
+    if len(b.shape) == 1:
+        return TABLE["sum"](a * b, -1)
+    return TABLE["sum"](reshape(a, (-1, 1)) * b, -2)
+
+
 matmul = structured(
     "matmul",
     doc="""Return the matrix product a @ b, as NumPy's matmul: of vectors, matrices, or batches.
@@ -74,6 +84,7 @@ matmul = structured(
     latex=r"#1 \, #2",
     precedence=2,
     symbol="@",
+    lower=lambda a, b: _vector_product(a, b),
     cases=[
         case((2, 3), (3, 4)),
         case((3,), (3,)),
@@ -116,5 +127,6 @@ outer = structured(
     text="outer(#1, #2)",
     latex=r"#1 \otimes #2",
     symbol="⊗",
+    lower=lambda a, b: reshape(a, (-1, 1)) * reshape(b, (1, -1)),
     cases=[case((2,), (3,))],
 )

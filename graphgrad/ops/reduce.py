@@ -15,9 +15,9 @@ import numpy as np
 
 from graphgrad import dtypes, shapes
 from graphgrad.errors import ShapeError
-from graphgrad.ops.arithmetic import cast_like, equal
+from graphgrad.ops.arithmetic import abs, cast_like, equal, where
 from graphgrad.ops.define import case, structured
-from graphgrad.ops.elementwise import exp
+from graphgrad.ops.elementwise import exp, log
 from graphgrad.ops.shape import broadcast_to, pad, reshape
 
 __all__ = ["argmax", "logsumexp", "max", "mean", "min", "prod", "sum"]
@@ -56,10 +56,6 @@ def _count(x: Any, axis: shapes.Shape) -> int:
     return shapes.size(tuple(x.shape[k] for k in axis))
 
 
-def _over(axis: shapes.Shape, keepdims: bool) -> str:
-    return f", axis={axis[0] if len(axis) == 1 else axis}" if axis else ""
-
-
 def _reduction(name: str, **fields: Any) -> Any:
     return structured(
         name,
@@ -91,12 +87,18 @@ sum = _reduction(
         >>> gg.sum(gg.var("x", [[1, 2], [3, 4]]), axis=0).value.tolist()
         [4.0, 6.0]
     """,
+    combine=("0", "{0} + {1}"),
     forward=lambda x, axis, keepdims: np.sum(x, axis=axis, keepdims=keepdims),
     vjp=[lambda g, y, x, axis, keepdims: spread(g, x, axis, keepdims)],
     dtype=dtypes.counted,
     linear="each",
     symbol="Σ",
 )
+
+
+def _scaled_sum(x: Any, axis: shapes.Shape, keepdims: bool) -> Any:
+    kind = x.dtype if dtypes.is_float(x.dtype) else dtypes.FLOAT64
+    return sum(x.astype(kind), axis, keepdims) / _count(x, axis)
 
 
 def _mean(x: Any, axis: shapes.Shape, keepdims: bool) -> Any:
@@ -114,6 +116,7 @@ mean = _reduction(
         >>> gg.mean(gg.var("x", [1, 2, 6])).value
         3.0
     """,
+    lower=lambda x, axis, keepdims: _scaled_sum(x, axis, keepdims),
     forward=_mean,
     entries=lambda F, x, axis, keepdims: (
         np.sum(x, axis=axis, keepdims=keepdims) / _count(x, axis)
@@ -168,6 +171,7 @@ prod = _reduction(
         >>> x.grad.tolist()
         [6.0, 0.0, 0.0]
     """,
+    combine=("1", "{0} * {1}"),
     forward=lambda x, axis, keepdims: np.prod(x, axis=axis, keepdims=keepdims),
     vjp=[_prod_vjp],
     dtype=dtypes.counted,
@@ -216,6 +220,7 @@ max = _reduction(
         >>> gg.grad(gg.max(x), x).value.tolist()
         [0.0, 0.5, 0.5]
     """,
+    combine=("-inf", "({0} if {0} > {1} or {0} != {0} else {1})"),
     forward=lambda x, axis, keepdims: np.max(x, axis=axis, keepdims=keepdims),
     analytic=_analytic_extreme(np.argmax),
     entries=_folded("maximum"),
@@ -234,6 +239,7 @@ min = _reduction(
         >>> gg.min(gg.var("x", [[4, 2], [3, 9]]), axis=1).value.tolist()
         [2.0, 3.0]
     """,
+    combine=("inf", "({0} if {0} < {1} or {0} != {0} else {1})"),
     forward=lambda x, axis, keepdims: np.min(x, axis=axis, keepdims=keepdims),
     analytic=_analytic_extreme(np.argmin),
     entries=_folded("minimum"),
@@ -253,6 +259,16 @@ def _logsumexp(x: Any, axis: shapes.Shape, keepdims: bool) -> Any:
     return total.reshape(shapes.reduced(x.shape, axis, keepdims))[()]
 
 
+def _shifted(x: Any, axis: shapes.Shape, keepdims: bool) -> Any:
+    if builtins.any(x.shape[k] == 0 for k in axis):
+        return None
+    top = max(x, axis, keepdims=True)
+    # Infinite shifts would give inf - inf; without a shift, exp gives what the limit is.
+    top = where(abs(top) < math.inf, top, 0)
+    total = log(sum(exp(x - top), axis, keepdims=True)) + top
+    return reshape(total, shapes.reduced(x.shape, axis, keepdims))
+
+
 logsumexp = _reduction(
     "logsumexp",
     doc="""Return log Σ eˣ over `axis`, without overflow; -inf over no entries."""
@@ -263,6 +279,7 @@ logsumexp = _reduction(
         >>> gg.logsumexp(gg.var("x", [1000.0, 1000.0])).value
         1000.6931471805599
     """,
+    lower=lambda x, axis, keepdims: _shifted(x, axis, keepdims),
     forward=_logsumexp,
     entries=lambda F, x, axis, keepdims: F.map(
         F.log, np.sum(F.map(F.exp, x), axis=axis, keepdims=keepdims)

@@ -15,7 +15,7 @@ import numpy as np
 from graphgrad import dtypes, shapes
 from graphgrad.errors import DtypeError, ShapeError
 from graphgrad.ops.define import case, number, structured
-from graphgrad.primitive import Primitive
+from graphgrad.primitive import TABLE, Primitive
 
 __all__ = [
     "broadcast_to", "cast", "concatenate", "pad", "reshape", "slice", "stack", "sum_to",
@@ -29,6 +29,12 @@ def _shape_of(x: Any) -> shapes.Shape:
 
 def _reshape(x: Any, shape: Any) -> Any:
     return (x,), {"shape": shapes.reshaped(_shape_of(x), shapes.as_shape(shape, least=-1))}
+
+
+def _reshape_of(x: Any, shape: shapes.Shape) -> Any:
+    if x.primitive is reshape:
+        return reshape(x.inputs[0], shape)
+    return x if x.shape == shape else None
 
 
 reshape: Primitive = structured(
@@ -53,6 +59,7 @@ reshape: Primitive = structured(
     silent=True,
     text="reshape(#1)",
     latex=r"\operatorname{reshape}(#1)",
+    lower=lambda x, shape: _reshape_of(x, shape),
     cases=[case((2, 3), shape=(3, 2)), case((4,), shape=(2, -1)), case((), shape=(1, 1))],
 )
 
@@ -90,6 +97,7 @@ transpose: Primitive = structured(
     ),
     precedence=5,
     symbol="ᵀ",
+    lower=lambda x, axes: x if axes == tuple(range(len(axes))) else None,
     cases=[case((2, 3)), case((2, 3, 4), axes=(2, 0, 1)), case((2, 3, 4), axes=(0, -1, 1))],
 )
 
@@ -127,6 +135,7 @@ broadcast_to = structured(
     text="broadcast(#1)",
     latex=r"\operatorname{broadcast}(#1)",
     symbol="broadcast",
+    lower=lambda x, shape: x if x.shape == shape else None,
     cases=[case((3,), shape=(2, 3)), case((2, 1), shape=(4, 2, 3)), case((), shape=(2, 2))],
 )
 
@@ -144,6 +153,12 @@ def _sum_to_shape(x: shapes.Shape, shape: shapes.Shape) -> shapes.Shape:
     if shapes.broadcast(x, shape) != x:
         raise ShapeError(f"shape {x} cannot be summed to {shape}")
     return shape
+
+
+def _sum_over(x: Any, shape: shapes.Shape) -> Any:
+    lead = len(x.shape) - len(shape)
+    axes = [k for k, n in enumerate(x.shape) if k < lead or shape[k - lead] != n]
+    return reshape(TABLE["sum"](x, axes), shape)
 
 
 sum_to: Primitive = structured(
@@ -171,6 +186,7 @@ sum_to: Primitive = structured(
     text="sum(#1)",
     latex=r"\sum #1",
     symbol="Σ",
+    lower=lambda x, shape: x if x.shape == shape else _sum_over(x, shape),
     cases=[case((2, 3), shape=(3,)), case((4, 2, 3), shape=(2, 1)), case((2, 2), shape=())],
 )
 
@@ -429,5 +445,7 @@ cast: Primitive = structured(
     linear="each",
     text="[#1]",
     latex=r"\left[#1\right]",
+    lower=lambda x, dtype: x if x.dtype is dtype else None,
+    code="{dtype}({0})",
     cases=[case((2, 3), dtype="float64")],
 )

@@ -1,25 +1,27 @@
 """Calls in expression text: which functions there are, and what their arguments mean.
 
-What one can do: ask for the `vocabulary`, show the `usage` of a function, and make a `call`.
-Functions come from the rule book and the composites, so a new operation is callable at once.
+What one can do: ask for the `vocabulary`, and make a `call`. Functions come from the rule book and
+the composites, so a new operation is callable at once.
 """
 
 from __future__ import annotations
 
+import ast
 import difflib
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from graphgrad import functions, ops
+from graphgrad import functions
 from graphgrad.dtypes import INT64
-from graphgrad.graph import Node, apply
-from graphgrad.parsing.build import Builder
-from graphgrad.parsing.parts import Part, is_literal, plain
-from graphgrad.parsing.tokens import Token
+from graphgrad.graph import Node
+from graphgrad.ops.arithmetic import pow
 from graphgrad.primitive import TABLE, Primitive
 
-__all__ = ["call", "usage", "vocabulary"]
+if TYPE_CHECKING:
+    from graphgrad.parsing.reader import Reader
+
+__all__ = ["NOT_IN_TEXT", "call", "vocabulary"]
 
 MAX_ROW = 10**6
 """The most entries of a row of one_hot, which are counted out when the graph is built."""
@@ -34,6 +36,7 @@ NOT_IN_TEXT = {
     "unslice": "it takes a slice, and text has no way to write one",
 }
 PAIRWISE = {"max": "maximum", "min": "minimum"}
+"""With several arguments people mean the largest of them."""
 WHOLE = {"counter", "indices"}
 """Parameters that count or point: literals given for them stay integers."""
 
@@ -52,116 +55,89 @@ def vocabulary() -> dict[str, Callable[..., Any]]:
     return {name: function for name, function in known.items() if name not in NOT_IN_TEXT}
 
 
-def usage(name: str, function: Callable[..., Any]) -> str:
-    """Return how a function is called.
-
-    Example:
-        >>> usage("sum", vocabulary()["sum"])
-        'sum(x, axis=None, keepdims=False)'
-    """
-    listed = [
-        p.name if p.default is p.empty else f"{p.name}={p.default!r}"
-        for p in _signature(function).parameters.values()
-    ]
-    return f"{name}({', '.join(listed)})"
-
-
-def _signature(function: Callable[..., Any]) -> inspect.Signature:
-    given = inspect.signature(function)
-    if not isinstance(function, Primitive) or function.prepare or function.variadic:
-        return given
-    # Without settings; but where NumPy's own function is `forward`, it would list out= and where=.
-    return given.replace(parameters=[*given.parameters.values()][: len(function.rules)])
-
-
-def call(
-    build: Builder, name: Token, args: list[Part], keywords: dict[str, Part], end: int
-) -> Part:
+def call(reader: Reader, tree: ast.Call, name: ast.Name) -> Node:
     """Return the node of a call.
-
-    Args:
-        build: makes the nodes.
-        name: of the function, as written.
-        args, keywords: the arguments.
-        end: where the closing bracket ends.
 
     Raises:
         ParseError: when there is no such function, or its arguments do not fit.
     """
-    whole = Part(None, name.start, end)
-    if build.closed:
-        build.fault("a value has no functions in it: write it as numbers", whole)
-    if name.text in PAIRWISE and len(args) > 1 and not keywords:
-        return _pairwise(build, PAIRWISE[name.text], args, whole)
-    function = _function(build, name)
+    if reader.closed:
+        reader.fault("a value has no functions in it: write it as numbers", tree)
+    keywords = _keywords(reader, tree)
+    for part in (*tree.args, *keywords.values()):  # so that nodes are made in the order of writing
+        reader.read(part)
+    if name.id in PAIRWISE and len(tree.args) > 1 and not keywords:
+        return _pairwise(reader, tree, TABLE[PAIRWISE[name.id]])
+    function = _function(reader, name)
+    signature = inspect.signature(function)
     try:
-        bound = _signature(function).bind(*args, **keywords)
+        bound = signature.bind(*tree.args, **keywords)
     except TypeError as problem:
-        build.fault(f"{name.text}: {problem}; it is called as {usage(name.text, function)}", whole)
-    if function is ops.arithmetic.pow:
-        base, exponent = bound.args
-        return build.power(base, exponent, name.start, end)
-    _convert(build, name.text, function, bound.arguments)
-    return build.make(name.start, end, function, *bound.args, **bound.kwargs)
+        bare = [p.replace(annotation=p.empty) for p in signature.parameters.values()]
+        usage = f"{name.id}{inspect.Signature(bare)}"
+        reader.fault(f"{name.id}: {problem}; it is called as {usage}", tree)
+    if function is pow:
+        return reader.power(tree, *bound.args)
+    _convert(reader, function, bound.arguments)
+    return reader.make(tree, function, *bound.args, **bound.kwargs)
 
 
-def _function(build: Builder, name: Token) -> Callable[..., Any]:
-    text = name.text
-    if text in build.functions:
-        return build.functions[text]
+def _keywords(reader: Reader, tree: ast.Call) -> dict[str, ast.expr]:
+    found: dict[str, ast.expr] = {}
+    for keyword in tree.keywords:
+        if keyword.arg is None:
+            reader.fault("arguments are written out one by one, without a star", keyword)
+        if keyword.arg in found:
+            reader.fault(f"{keyword.arg!r} is given twice", keyword)
+        found[keyword.arg] = keyword.value
+    return found
+
+
+def _function(reader: Reader, name: ast.Name) -> Callable[..., Any]:
+    text = name.id
+    if text in reader.functions:
+        return reader.functions[text]
+    product = f"for a product write {text}*(…)"
     if text in NOT_IN_TEXT:
-        build.fault(f"{text!r} cannot be called here: {NOT_IN_TEXT[text]}", name)
-    if text in build.assigned or text in build.variables:
-        build.fault(f"{text!r} is no function: for a product write {text}*(…)", name)
-    close = difflib.get_close_matches(text, build.functions, n=2)
-    hint = f"did you mean {' or '.join(close)}?" if close else f"for a product write {text}*(…)"
-    build.fault(f"unknown function {text!r}: {hint}", name)
+        reader.fault(f"{text!r} cannot be called here: {NOT_IN_TEXT[text]}", name)
+    if text in reader.assigned or text in reader.variables:
+        reader.fault(f"{text!r} is no function: {product}", name)
+    close = difflib.get_close_matches(text, reader.functions, n=2)
+    hint = f"did you mean {' or '.join(close)}?" if close else product
+    reader.fault(f"unknown function {text!r}: {hint}", name)
 
 
-def _pairwise(build: Builder, name: str, args: list[Part], whole: Part) -> Part:
-    """Return ``max(a, b, c)``: with several arguments people mean the largest of them."""
-    result = args[0]
-    for part in args[1:]:
-        pair = build.nodes([result, part])
-        result = build.make(whole.start, whole.end, apply, TABLE[name], pair)
+def _pairwise(reader: Reader, tree: ast.Call, primitive: Primitive) -> Node:
+    """Return ``max(a, b, c)``."""
+    result, *others = reader.nodes(tree.args)
+    for node in others:
+        result = reader.make(tree, primitive, result, node)
     return result
 
 
-def _convert(
-    build: Builder, name: str, function: Callable[..., Any], arguments: dict[str, Any]
-) -> None:
-    """Turn parts into what the function takes: its inputs to nodes, its settings to literals."""
-    if isinstance(function, Primitive) and function.variadic:
-        _members(build, name, arguments)
-        inputs = []
-    elif isinstance(function, Primitive):
-        inputs = list(function.signature.parameters)[: len(function.rules)]
-    else:  # the first is a node, so that the call makes a graph; plain numbers fit the others
-        inputs = list(arguments)[:1]
-    inputs = [key for key in inputs if isinstance(arguments.get(key), Part) and key not in WHOLE]
-    made = build.nodes([arguments[key] for key in inputs])
-    arguments.update(zip(inputs, made, strict=True))
-    for k, (key, part) in enumerate(arguments.items()):
-        if isinstance(part, Part):
-            if key == "depth" and not (type(part.value) is int and part.value <= MAX_ROW):
-                build.fault(f"the depth has to be an integer of at most {MAX_ROW}", part)
-            whole = key in WHOLE and (k == 0 or key == "counter")
-            arguments[key] = build.node(part, INT64) if whole else setting(build, part)
-        elif type(part) is tuple:  # of a function that takes any number of inputs
-            arguments[key] = tuple(build.nodes(part))
-
-
-def _members(build: Builder, name: str, arguments: dict[str, Any]) -> None:
-    """Make nodes of the list that stack and concatenate take."""
+def _convert(reader: Reader, function: Callable[..., Any], arguments: dict[str, Any]) -> None:
+    """Turn trees into what the function takes: its inputs to nodes, its settings to literals."""
     first = next(iter(arguments))
-    part = arguments[first]
-    if isinstance(part.value, list | tuple):
-        arguments[first] = build.nodes(part.value)
-    elif not isinstance(part.value, Node):
-        build.fault(f"{name} takes a list of parts, as in {name}([a, b])", part)
+    if isinstance(function, Primitive) and function.variadic:
+        arguments[first] = _members(reader, function.name, arguments[first])
+    elif first not in WHOLE:  # a composite has one input: plain numbers fit its others
+        count = len(function.rules) if isinstance(function, Primitive) else 1
+        inputs = list(arguments)[:count]
+        arguments.update(zip(inputs, reader.nodes([arguments[key] for key in inputs])))
+    for key, part in arguments.items():
+        if not isinstance(part, ast.expr):
+            continue
+        whole = key in WHOLE and (key == first or key == "counter")
+        value = arguments[key] = reader.node(part, INT64) if whole else reader.setting(part)
+        if key == "depth" and not (type(value) is int and value <= MAX_ROW):
+            reader.fault(f"the depth has to be an integer of at most {MAX_ROW}", part)
 
 
-def setting(build: Builder, part: Part) -> Any:
-    """Return a literal as it is written; but a list with nodes in it as the node of their stack."""
-    value = plain(part)
-    return build.node(part) if isinstance(value, list) and not is_literal(value) else value
+def _members(reader: Reader, name: str, part: ast.expr) -> Node | list[Node]:
+    """Return the nodes of the list that stack and concatenate take."""
+    if isinstance(part, ast.List | ast.Tuple):
+        return reader.nodes(part.elts)
+    value = reader.read(part)
+    if not isinstance(value, Node):
+        reader.fault(f"{name} takes a list of parts, as in {name}([a, b])", part)
+    return value

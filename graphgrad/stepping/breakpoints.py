@@ -80,11 +80,12 @@ class Breakpoint:
 
     def hit(self, event: Event) -> bool:
         """Return whether `run` stops after this event."""
+        same = event.node is self.node
         here = {
-            "node": event.node is self.node,
+            "node": same,
             "op": event.op == self.op,
             "nan": event.born,
-            "arrive": event.node is self.node and 0 < event.arrival == (self.count or event.arrival),
+            "arrive": same and event.arrival > 0 and self.count in (0, event.arrival),
             "any": True,
         }[self.kind]
         return here and (self.condition is None or self.condition.holds(event))
@@ -92,7 +93,7 @@ class Breakpoint:
     def text(self, names: Mapping[Node, str]) -> str:
         """Return it as a person would type it."""
         count = f":{self.count}" if self.count else ""
-        name = names[self.node] if self.node else ""
+        name = names[self.node] if self.node is not None else ""
         place = {"op": f"op:{self.op}", "arrive": f"arrive:{name}{count}", "nan": "nan", "any": ""}
         condition = f"if {self.condition}" if self.condition else ""
         return f"{place.get(self.kind, name)} {condition}".strip()
@@ -156,9 +157,7 @@ def _operation(name: str, nodes: Nodes) -> str:
     return name
 
 
-def _arrival(
-    text: str, nodes: Nodes, number: int, condition: Condition | None
-) -> Breakpoint:
+def _arrival(text: str, nodes: Nodes, number: int, condition: Condition | None) -> Breakpoint:
     name, colon, tail = text.rpartition(":")
     tail = tail.strip()
     counted = bool(colon) and tail.isascii() and tail.isdigit() and len(tail) < 10
@@ -167,7 +166,6 @@ def _arrival(
     tape = nodes.tape
     total = len(tape.arrivals(node)) if tape.differentiable else 0
     if counted and not 1 <= count <= total:
-        raise GraphError(
-            f"arrive:{nodes.names[node]}:{count}: {total} contributions arrive at this node"
-        )
+        arrive = f"{total} contribution{'s arrive' if total != 1 else ' arrives'}"
+        raise GraphError(f"arrive:{nodes.names[node]}:{count}: {arrive} at this node")
     return Breakpoint(number, "arrive", node, count=count, condition=condition)

@@ -51,7 +51,7 @@ class Nodes:
         name = text.strip()
         if not name:
             raise GraphError(f"which node? This graph has {self._listed()}")
-        found = self._exact.get(name) or self._plain.get(plain_name(name), [])
+        found = self.called(name)
         if name.startswith("#") and not found:
             found = [n for n in self.all if f"#{n.serial}" == name]
         if len(found) == 1:
@@ -61,6 +61,10 @@ class Nodes:
             more = ", …" * (len(found) > 8)
             raise GraphError(f"{quoted(name)} is the name of {len(found)} nodes: {listed}{more}")
         raise GraphError(f"no node {quoted(name)}{close(name, self.offered())}: {self._have()}")
+
+    def called(self, name: str) -> list[Node]:
+        """Return the nodes of that name: as it stands, else as it can be typed."""
+        return self._exact.get(name) or self._plain.get(plain_name(name), [])
 
     def offered(self) -> list[str]:
         """Return the names to choose from, as they can be typed."""

@@ -7,13 +7,14 @@ tape, so stepping back shows exactly what was seen before.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 from graphgrad.drawing.scene import Scene
 from graphgrad.errors import GraphError
+from graphgrad.explain.mistakes import WrongRun, run_mistake
 from graphgrad.explain.names import visible
 from graphgrad.explain.numbers import DIGITS
 from graphgrad.explain.steps import Wording
@@ -68,6 +69,13 @@ class Recording:
 
     tape: Tape
     digits: int = DIGITS
+    _wrong: dict[str, WrongRun] = field(default_factory=dict)
+
+    def wrong(self, mistake: str) -> WrongRun:
+        """Return the backward pass with a mistake in it."""
+        if mistake not in self._wrong:
+            self._wrong[mistake] = run_mistake(mistake, self.tape)
+        return self._wrong[mistake]
 
     @cached_property
     def wording(self) -> Wording:
@@ -129,7 +137,12 @@ class Session:
 
     @classmethod
     def of(
-        cls, graph: Node | Tape, *, expression: str = "", cotangent: Any = None, digits: int = DIGITS
+        cls,
+        graph: Node | Tape,
+        *,
+        expression: str = "",
+        cotangent: Any = None,
+        digits: int = DIGITS,
     ) -> Session:
         """Return a session on a node, which is run with its current values, or on a tape.
 
@@ -181,7 +194,8 @@ class Session:
     def prompt(self) -> str:
         """The moment in short, as the shell shows it before a command."""
         phase, step = self.position
-        return f"[{self.timeline.number(self.position)}] {phase} {step}/{self.timeline.steps_of(phase)}"
+        number, count = self.timeline.number(self.position), self.timeline.steps_of(phase)
+        return f"[{number}] {phase} {step}/{count}"
 
     # -- commands --------------------------------------------------------------------------
 
@@ -201,22 +215,38 @@ class Session:
             return Text()
         if line:
             self.history.append(line)
+        before, done = (self.state, self.recording), False
         try:
-            return self._carry_out(line or self.state.repeat)
+            answer, done = self._carry_out(line or self.state.repeat), True
+            return answer
         except GraphError as problem:
-            return self._failed(str(problem))
+            what = str(problem)
         except OSError as problem:
             what = f"{problem.filename}: {problem.strerror}" if problem.filename else str(problem)
-            return self._failed(what)
         except (RecursionError, MemoryError):
-            return self._failed("this graph is too large for that command")
+            what = "this graph is too large for that command"
+        finally:
+            if not done:
+                self.state, self.recording = before
+        text = "\n".join(visible(part) for part in what.split("\n"))
+        return Text(text, styled("error", text).spans, ok=False)
+
+    def begin(self, first: Iterable[str]) -> Iterator[Text]:
+        """Carry out the commands a session is started with, and yield what they say.
+
+        Raises:
+            GraphError: when one of them cannot be carried out.
+        """
+        for line in first:
+            answer = self.run(line)
+            if not answer.ok:
+                raise GraphError(str(answer))
+            yield answer
 
     def _carry_out(self, line: str) -> Text:
         if not line:
             return Text()
-        word, _, rest = line.partition(" ")
-        if word.startswith("?") and word != "?":
-            word, rest = "?", line[1:]
+        word, rest = split(line)
         if self.state.question is not None and commands.is_answer(line):
             word, rest = "answer", line
         command = lookup(word)
@@ -224,11 +254,6 @@ class Session:
         if command.moves:
             self.state = replace(self.state, repeat=line)
         return answer if isinstance(answer, Text) else Text(answer)
-
-    @staticmethod
-    def _failed(message: str) -> Text:
-        text = "\n".join(visible(part) for part in message.split("\n"))
-        return Text(text, styled("error", text).spans, ok=False)
 
     def record(self, tape: Tape) -> None:
         """Take another tape of the same graph; the moment stays."""
@@ -250,3 +275,16 @@ class Session:
         if self.timeline.number(position) == len(self.timeline) - 1:
             told.append(self.view.ending())
         return lines(told)
+
+
+def split(line: str) -> tuple[str, str]:
+    """Return a command's word and the rest; ? needs no blank after it.
+
+    Example:
+        >>> split("goto backward 2"), split("?goto")
+        (('goto', 'backward 2'), ('?', 'goto'))
+    """
+    if line.startswith("?"):
+        return "?", line[1:]
+    word, _, rest = line.replace("\t", " ").partition(" ")
+    return word, rest

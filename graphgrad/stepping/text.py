@@ -40,6 +40,7 @@ class Text(str):
     ok: bool
 
     def __new__(cls, text: str = "", spans: Iterable[Span] = (), ok: bool = True) -> Text:
+        """Make a text; its styles need not cover it."""
         made = super().__new__(cls, text)
         made.spans = tuple(spans)
         made.ok = ok

@@ -118,11 +118,15 @@ class Timeline:
         forward = position.phase == "forward"
         return (self.tape.forward if forward else self.tape.backward)[position.step - 1]
 
+    def made(self, node: Node) -> int:
+        """Return the forward step that computes a node; 0 for a leaf."""
+        return self._made.get(node, 0)
+
     # -- what is known ---------------------------------------------------------------------
 
     def value(self, node: Node, position: Position) -> Any:
         """Return the node's value, or None when it is not computed yet."""
-        late = position.phase == "forward" and self._made.get(node, 0) > position.step
+        late = position.phase == "forward" and self.made(node) > position.step
         return None if late else self.tape.value(node)
 
     def adjoint(self, node: Node, position: Position) -> Any:

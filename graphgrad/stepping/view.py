@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,12 +10,12 @@ import numpy as np
 from graphgrad.explain.formulas import fill, local_template, operation_template, render
 from graphgrad.explain.names import pretty, visible
 from graphgrad.explain.steps import Wording, adjoint, plain
-from graphgrad.graph import VARIABLE, Node
+from graphgrad.graph import CONSTANT, VARIABLE, Node
 from graphgrad.recorder import BackwardStep, ForwardStep
 from graphgrad.stepping.text import Text, joined, lines, styled
 from graphgrad.stepping.timeline import Position, Timeline
 
-__all__ = ["View", "tabled", "variables"]
+__all__ = ["View", "counted", "last", "tabled", "variables"]
 
 LONGEST = 60
 """Nodes in a formula that is written out in the variables."""
@@ -78,7 +78,7 @@ class View:
         node = step.edge.source
         total = len(self.tape.arrivals(node))
         done = self.tape.arrived(node, step.index)
-        return f"   ({done} of {total} contributions)" if total > 1 else ""
+        return counted(done, total) if total > 1 else ""
 
     def made_by(self, position: Position) -> str:
         """Return which forward node's derivative the step belongs to, or ""."""
@@ -86,7 +86,8 @@ class View:
         if step is None:
             return ""
         node = step.node if isinstance(step, ForwardStep) else step.edge.node
-        return f"      from differentiating {self.spoken(node.origin)}" if node.origin else ""
+        origin = node.origin
+        return "" if origin is None else f"      from differentiating {self.spoken(origin)}"
 
     def ending(self) -> str:
         """Return what the last moment brings: the gradient of every variable, or the value."""
@@ -159,16 +160,24 @@ class View:
         """Return the local derivative ∂y/∂x: its formula, and its numbers once they are known."""
         name = self.wording.partial(node, i)
         if not node.primitive.has_rule(i) or not node.inputs[i].active:
-            return joined([name, ": no gradient flows here"])
+            source = node.inputs[i]
+            why = ", a constant" if source.primitive is CONSTANT else ""
+            return joined([f"no gradient to {self.names[source]}{why}"])
         rule = self.wording.rule(node, i) if local_template(node, i) else ""
         parts: list[str] = [name, *([f" = {rule}"] if rule else [])]
         entries = node.size if rule else node.size * node.inputs[i].size
         if known and entries <= SMALL:
-            shown = self.short(self.tape.local(node, i))
+            value = self.tape.local(node, i)
+            shown = self.short(value) if np.ndim(value) <= 2 else rule
             parts += [" = ", styled("value", shown)] if shown != rule else []
         if not rule:
-            parts += ["   ", plain(self.wording.pullback(node, i))]
+            parts += [",   ", plain(self.wording.pullback(node, i))]
         return joined(parts)
+
+
+def counted(done: int, total: int) -> str:
+    """Return how many contributions have arrived, as a remark."""
+    return f"   ({done} of {total} contribution{'s' if total != 1 else ''})" if total else ""
 
 
 def variables(nodes: Iterable[Node]) -> list[Node]:
@@ -182,7 +191,7 @@ def last(style: str, text: str) -> Text:
     return joined([head, equals, styled(style, value)])
 
 
-def tabled(rows: Iterable[tuple[str, Iterable[str]]], indent: str = "  ") -> Text:
+def tabled(rows: Iterable[tuple[str, Sequence[str]]], indent: str = "  ") -> Text:
     """Return labels with the lines that belong to them, in two columns."""
     kept = [(label, [x for x in told if x]) for label, told in rows]
     kept = [(label, told) for label, told in kept if told]

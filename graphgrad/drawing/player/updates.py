@@ -89,53 +89,48 @@ class Updates:
 
     def _formula(self, node: Node, rule: Node, run: Tape) -> tuple[str, str]:
         """Return the rule in text, with numbers for scalars, and in LaTeX."""
-        cut, leaves = self._cut(node, rule, run)
+        cut, leaves = self._cut(rule, run)
         if len(ancestors(cut)) > LARGEST:
-            return "new value", r"\text{new value}"
-        symbols = {leaf: text for leaf, (text, _, _) in leaves.items()}
-        parts = [render(cut, "text", symbols)]
+            return "new value", r"\mathrm{new\ value}"
+        names = {leaf: self._named(n, node, run) for leaf, n in leaves.items()}
+        parts = [render(cut, "text", {leaf: text for leaf, (text, _) in names.items()})]
         if all(leaf.shape == () for leaf in leaves):
-            parts.append(render(cut, "text", {leaf: n for leaf, (_, _, n) in leaves.items()}))
-        latex = render(cut, "latex", {leaf: text for leaf, (_, text, _) in leaves.items()})
+            numbers = {leaf: self._scene.wording.number(run.value(n)) for leaf, n in leaves.items()}
+            signed = {leaf: f"({x})" if x.startswith("−") else x for leaf, x in numbers.items()}
+            parts.append(render(cut, "text", signed))
+        latex = render(cut, "latex", {leaf: text for leaf, (_, text) in names.items()})
         return " = ".join(dict.fromkeys(parts)), latex
 
-    def _cut(
-        self, node: Node, rule: Node, run: Tape
-    ) -> tuple[Node, dict[Node, tuple[str, str, str]]]:
+    def _cut(self, rule: Node, run: Tape) -> tuple[Node, dict[Node, Node]]:
         """Return the rule as a graph that ends at nodes of the picture and at gradients.
 
         Returns:
-            The graph, and for each of its named leaves: name, name in LaTeX, number.
+            The graph, and the node that each of its variables stands for.
         """
-        names, leaves = self._scene.wording.names, {}
         copies: dict[Node, Node] = {}
+        leaves: dict[Node, Node] = {}
         for n in run.nodes:
             if n.primitive is CONSTANT:
                 copies[n] = n
-                continue
-            if n in self._known:
-                text, latex = names[n], latex_name(names[n])
-            elif n.origin is not None:
-                of = self._differentiated(node, n, run)
-                text, latex = adjoint(of), latex_adjoint(latex_name(of))
-            elif n.inputs:
-                copies[n] = apply(n.primitive, [copies[x] for x in n.inputs], n.settings)
-                continue
+            elif n in self._known or n.origin is not None or not n.inputs:
+                copies[n] = leaf = var("leaf", shape=n.shape, dtype=n.dtype)
+                leaves[leaf] = n
             else:
-                text, latex = n.name, latex_name(n.name)
-            copies[n] = leaf = var("leaf", shape=n.shape, dtype=n.dtype)
-            number = self._scene.wording.short(run.value(n))
-            leaves[leaf] = text, latex, f"({number})" if number.startswith("−") else number
+                copies[n] = apply(n.primitive, [copies[x] for x in n.inputs], n.settings)
         inside = set(ancestors(copies[rule]))
-        return copies[rule], {leaf: texts for leaf, texts in leaves.items() if leaf in inside}
+        return copies[rule], {leaf: n for leaf, n in leaves.items() if leaf in inside}
 
-    def _differentiated(self, node: Node, gradient: Node, run: Tape) -> str:
-        """Return the name of the parameter whose adjoint this is: first asked, the updated one."""
+    def _named(self, n: Node, updated: Node, run: Tape) -> tuple[str, str]:
+        """Return the name of a variable of a rule, in text and LaTeX."""
         scene = self._scene
-        value = run.value(gradient)
-        if scene.tape.differentiable:
-            for candidate in (node, *self._boxes):
-                known = scene.tape.adjoint(candidate)
-                if known is not None and np.array_equal(known, value, equal_nan=True):
-                    return scene.wording.names[candidate]
-        return scene.wording.names[node]
+        names = scene.wording.names
+        if n in self._known:
+            return names[n], latex_name(names[n])
+        if n.origin is None:
+            return n.name, latex_name(n.name)
+        value = run.value(n)
+        for candidate in (updated, *self._boxes) if scene.tape.differentiable else ():
+            known = scene.tape.adjoint(candidate)
+            if known is not None and np.array_equal(known, value, equal_nan=True):
+                return adjoint(names[candidate]), latex_adjoint(latex_name(names[candidate]))
+        return "gradient", r"\mathrm{gradient}"

@@ -93,7 +93,11 @@ def _formula(box: Box, op: str | None, boxes: Sequence[Box], arrows: Sequence[Ar
         name += " = " + _applied(by_id[op].lines[0], inputs)
     elif inputs:
         name += f" ({', '.join(inputs)})"
-    return ", ".join([" = ".join([name, *rest[:1]]), *rest[1:]])
+    text = " = ".join([name, *rest[:1]])
+    for line in rest[1:]:
+        row = line.startswith("[") and text.endswith(("=", "]"))
+        text += f"{' ' if row else ', '}{line}"
+    return text
 
 
 def _applied(sign: str, inputs: Sequence[str]) -> str:

@@ -1,17 +1,18 @@
 """The commands of a session, by what they are for; importing this package fills the table."""
 
 from graphgrad.stepping.commands import (
-    moving,
-    looking,
-    stopping,
     changing,
-    teaching,
+    checking,
     filing,
     helping,
+    looking,
+    moving,
+    stopping,
+    teaching,
 )
 from graphgrad.stepping.commands.teaching import beside, is_answer
 
 __all__ = [
-    "beside", "changing", "filing", "helping", "is_answer", "looking", "moving", "stopping",
+    "beside", "changing", "checking", "filing", "helping", "is_answer", "looking", "moving", "stopping",
     "teaching",
 ]  # fmt: skip

@@ -52,10 +52,10 @@ def _at_the_end(session: Session) -> str:
 
 @command("node", group=GROUP, moves=True)
 def node(session: Session, argument: str) -> str:
-    """Finish this node: make steps until it has passed its adjoint on along all its edges.
+    """Finish this node: pass its adjoint along all its edges.
 
-    At the start of a node, that is all its edges; forward, it is one step, for there a node is
-    computed in one.
+    At the end of a node, that is the next node with all its edges. Forward, it is one step, for
+    there a node is computed in one.
     """
     _no_argument("node", argument)
     line, here = session.timeline, session.timeline.number(session.position)
@@ -74,7 +74,7 @@ def node(session: Session, argument: str) -> str:
 
 @command("back [N]", "b", group=GROUP, moves=True)
 def back(session: Session, argument: str) -> str:
-    """Go one step back, or N steps: everything is again exactly as it was there."""
+    """Go one step back, or N; all is again as it was there."""
     count = whole_number(argument, "back", 1)
     here = session.timeline.number(session.position)
     if not here:
@@ -84,7 +84,7 @@ def back(session: Session, argument: str) -> str:
 
 @command("goto K", "g", group=GROUP)
 def goto(session: Session, argument: str) -> str:
-    """Go to moment K, the number in square brackets; or to a step of a phase.
+    """Go to moment K, the number in square brackets.
 
     goto 7 is moment 7 of all. goto backward 2 is the moment after two backward steps, and
     goto forward 0 the start.
@@ -106,14 +106,20 @@ def goto(session: Session, argument: str) -> str:
 
 @command("forward", "f", group=GROUP)
 def forward(session: Session, argument: str) -> str:
-    """Go to the start of the forward pass, where only the leaves have values."""
+    """Go to the start of the forward pass.
+
+    Only the leaves have values there.
+    """
     _no_argument("forward", argument)
     return session.move(Position("forward", 0))
 
 
 @command("backward", "bw", group=GROUP)
 def backward(session: Session, argument: str) -> str:
-    """Go to the start of the backward pass, where all values and the root's adjoint are known."""
+    """Go to the start of the backward pass.
+
+    All values are known there, and the root's adjoint.
+    """
     _no_argument("backward", argument)
     session.timeline.steps_of("backward")
     return session.move(Position("backward", 0))
@@ -121,7 +127,10 @@ def backward(session: Session, argument: str) -> str:
 
 @command("run [back]", "r", "c", "continue", group=GROUP, moves=True)
 def run(session: Session, argument: str) -> str:
-    """Go on to the next breakpoint, or to the end; run back goes to the one before, or the start."""
+    """Go on to the next breakpoint, or to the end.
+
+    run back goes to the breakpoint before, or to the start.
+    """
     if argument not in ("", "back"):
         raise GraphError(f"run {quoted(argument)}: expected run, or run back")
     line, here = session.timeline, session.timeline.number(session.position)

@@ -1,0 +1,1 @@
+"""Compiled graphs: simplify, fuse, plan memory, write source, run it."""

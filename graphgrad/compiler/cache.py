@@ -1,0 +1,115 @@
+"""Generated modules on disk, so that a second process need not compile again.
+
+A module's file is named by the hash of its text and never rewritten; the folder is named by the
+versions that matter. Numba keeps its machine code beside it. Where no folder can be written, the
+modules live in a temporary one, for this process only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.util
+import os
+import sys
+import tempfile
+import threading
+import warnings
+from pathlib import Path
+from types import ModuleType
+
+from graphgrad.errors import CompileError
+
+__all__ = ["CacheWarning", "folder", "load"]
+
+_lock = threading.Lock()
+_temporary: list[tempfile.TemporaryDirectory[str]] = []
+
+
+class CacheWarning(UserWarning):
+    """The compile cache on disk cannot be used; compiled code lasts for this process only."""
+
+
+def folder() -> Path:
+    """Return the folder of generated modules for these versions; it need not exist.
+
+    ``GRAPHGRAD_CACHE`` names another place than the user's cache folder.
+    """
+    import llvmlite
+    import numba
+    import numpy
+
+    place = os.environ.get("GRAPHGRAD_CACHE")
+    base = Path(place) if place else _user_cache() / "graphgrad"
+    python = f"py{sys.version_info[0]}{sys.version_info[1]}"
+    versions = f"{python}-numba{numba.__version__}-numpy{numpy.__version__}"
+    return base / f"{versions}-llvmlite{llvmlite.__version__}"
+
+
+def _user_cache() -> Path:
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches"
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+
+
+def load(text: str) -> ModuleType:
+    """Return the module with this source text, from the cache folder or written into it.
+
+    Raises:
+        CompileError: when not even a temporary folder can be written.
+    """
+    name = "gg_" + hashlib.sha256(text.encode()).hexdigest()[:32]
+    with _lock:
+        if name in sys.modules:
+            return sys.modules[name]
+        path = _written(name, text)
+        spec = importlib.util.spec_from_file_location(name, path)
+        if spec is None or spec.loader is None:
+            raise CompileError(f"{path}: cannot be imported")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        try:
+            spec.loader.exec_module(module)
+        except BaseException:
+            del sys.modules[name]
+            raise
+        return module
+
+
+def _written(name: str, text: str) -> Path:
+    try:
+        return _write(folder(), name, text)
+    except (OSError, RuntimeError) as problem:
+        warnings.warn(
+            f"compile cache {problem}: compiling for this process only; set GRAPHGRAD_CACHE to a "
+            f"folder that can be written",
+            CacheWarning,
+            stacklevel=4,
+        )
+    try:
+        if not _temporary:
+            _temporary.append(tempfile.TemporaryDirectory(prefix="graphgrad-"))
+        return _write(Path(_temporary[0].name), name, text)
+    except OSError as problem:
+        raise CompileError(f"no folder for generated code can be written: {problem}") from None
+
+
+def _write(place: Path, name: str, text: str) -> Path:
+    """Write atomically, so that no process ever imports half a file; a wrong one is replaced."""
+    path = place / f"{name}.py"
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        if path.read_text("utf-8") == text:
+            return path
+    place.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=place, suffix=".tmp")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+    return path

@@ -1,0 +1,94 @@
+"""The Numba target: kernels compiled for this processor, buffers in arenas."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from graphgrad.compiler.cache import load
+from graphgrad.compiler.fuse import Fused, fuse
+from graphgrad.compiler.helpers import HEADER
+from graphgrad.compiler.memory import Plan, plan
+from graphgrad.compiler.program import Program
+from graphgrad.compiler.source import ARENAS, write
+from graphgrad.graph import Node
+
+__all__ = ["CpuRuntime"]
+
+DECORATOR = '@njit([{signature}], cache=True, error_model="numpy", fastmath={{"contract"}})\n'
+
+
+class CpuRuntime:
+    """One compiled program with its memory.
+
+    Attributes:
+        source: the kernels' text.
+        fused, plan: what the text was made from.
+    """
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.fused: Fused = fuse(program)
+        self.plan: Plan = plan(program, self.fused)
+        self.source = write(program, self.fused, self.plan)
+        self._arenas = [_aligned(self.plan.sizes.get(dtype, 0), dtype) for dtype in ARENAS]
+        self._step = load(HEADER + self._decorated()).step
+        by_type = dict(zip(ARENAS, self._arenas, strict=True))
+        self._seen = {
+            n: by_type[n.dtype][at : at + n.size].reshape(n.shape)
+            for n, at in self.plan.start.items()
+        }
+        for n in self.fused.stored:
+            if n.op == "constant":
+                self._seen[n][...] = n._value
+        self._outputs = [self._window(n) for n in program.outputs]
+
+    def _decorated(self) -> str:
+        kinds = [dtype.name.replace("bool", "boolean") for dtype in ARENAS]
+        kinds += [n.dtype.name.replace("bool", "boolean") for n in self.program.inputs]
+        inner = ", ".join(f"types.{kind}[::1]" for kind in kinds)
+        return DECORATOR.format(signature=f"types.int64({inner})") + self.source
+
+    def _window(self, node: Node) -> Any:
+        """Return an output as an array onto its buffer, or the position of the input it is."""
+        view = self.fused.view(node)
+        if view.root in self.program.inputs:
+            return view
+        base = self._seen[view.root].reshape(-1)[view.offset :]
+        strides = [s * node.dtype.itemsize for s in view.strides]
+        return np.lib.stride_tricks.as_strided(base, node.shape, strides, writeable=False)
+
+    def set(self, variable: Node, value: Any) -> None:
+        """Copy a value into a variable's buffer."""
+        self._seen[variable][...] = value
+
+    def get(self, variable: Node) -> Any:
+        """Return a copy of a variable's buffer."""
+        return self._seen[variable].copy()[()]
+
+    def run(self, inputs: Sequence[Any]) -> list[Any]:
+        """Run all kernels once and return copies of the outputs."""
+        self._step(*self._arenas, *[x.reshape(-1) for x in inputs])
+        found = []
+        for out in self._outputs:
+            if isinstance(out, np.ndarray):
+                found.append(out.copy())
+                continue
+            x = inputs[self.program.inputs.index(out.root)].reshape(-1)[out.offset :]
+            strides = [s * x.itemsize for s in out.strides]
+            found.append(np.lib.stride_tricks.as_strided(x, out.shape, strides).copy())
+        return found
+
+    def value(self, node: Node) -> Any:
+        """Return the current numbers of a node that has a buffer of its own, or None."""
+        return self._seen[node].copy() if node in self._seen else None
+
+
+def _aligned(count: int, dtype: Any) -> Any:
+    """Return zeros that start at a multiple of 64 bytes."""
+    extra = 64 // dtype.itemsize
+    memory = np.zeros(max(count, 1) + extra, dtype)
+    skip = -memory.__array_interface__["data"][0] % 64 // dtype.itemsize
+    return memory[skip : skip + max(count, 1)]

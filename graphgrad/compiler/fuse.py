@@ -1,0 +1,141 @@
+"""Which nodes share a loop. The order of writing is kept; each node joins the first loop it can.
+
+A `Loop` runs over a domain of indices and computes, at each, any number of elementwise nodes of
+that shape, and reductions of such nodes. Products, gathers, copies and random draws are kernels of
+their own. Moves that are views are no kernel at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from graphgrad.compiler.program import Program
+from graphgrad.compiler.views import View, contiguous, through
+from graphgrad.graph import CONSTANT, Node, by_serial
+from graphgrad.shapes import Shape
+
+__all__ = ["Fused", "Kernel", "fuse"]
+
+
+@dataclass(eq=False)
+class Kernel:
+    """One loop nest: ``"loop"``, or the kind of its only node."""
+
+    kind: str
+    domain: Shape
+    nodes: list[Node] = field(default_factory=list)
+
+
+@dataclass
+class Fused:
+    """Kernels in order, which nodes have a buffer, and how every other is seen.
+
+    Attributes:
+        kernels: in the order in which they run.
+        stored: the nodes that have a buffer, inputs, states and large constants among them.
+        views: for moves that copy nothing, where their numbers are.
+        kernel_of: the kernel that computes a node.
+    """
+
+    kernels: list[Kernel]
+    stored: list[Node]
+    views: dict[Node, View]
+    kernel_of: dict[Node, Kernel]
+
+    def view(self, node: Node) -> View:
+        """Return where the numbers of a stored node or of a view are."""
+        known = self.views.get(node)
+        return known or View(node, node.shape, contiguous(node.shape))
+
+
+def is_literal(node: Node) -> bool:
+    """Return whether a node is written into the source as a number."""
+    return node.primitive is CONSTANT and node.size == 1
+
+
+def fuse(program: Program) -> Fused:
+    """Return the kernels of a program."""
+    work = _Fuser()
+    for node in program.order:
+        work.place(node)
+    return work.finish([*program.outputs, *program.updates.values()])
+
+
+class _Fuser:
+    def __init__(self) -> None:
+        self.kernels: list[Kernel] = []
+        self.index: dict[Node, int] = {}
+        self.views: dict[Node, View] = {}
+        self.needed: set[Node] = set()
+        self.forced: set[Node] = set()
+
+    def place(self, node: Node) -> None:
+        kind = node.primitive.kind
+        if kind == "leaf":
+            return
+        if kind == "move" and self._is_view(node):
+            return
+        if kind == "map":
+            self._join(node, node.shape)
+        elif kind == "reduce" and node.primitive.combine:
+            self._join(node, node.inputs[0].shape)
+        else:
+            for x in node.inputs:
+                self._need(x, always=True)
+            self.index[node] = len(self.kernels)
+            self.kernels.append(Kernel(kind, node.shape, [node]))
+            self.needed.add(node)
+
+    def _is_view(self, node: Node) -> bool:
+        if len(node.inputs) != 1:
+            return False
+        x = node.inputs[0]
+        base = self.views.get(x) or View(x, x.shape, contiguous(x.shape))
+        view = through(node, base)
+        if view is None:
+            return False
+        self.views[node] = view
+        self._need(x)
+        return True
+
+    def _need(self, node: Node, always: bool = False) -> None:
+        """Note that a node's numbers must stand in memory; always, even if it is a literal."""
+        root = self.views[node].root if node in self.views else node
+        self.needed.add(root)
+        if always:
+            self.forced.add(root)
+
+    def _join(self, node: Node, domain: Shape) -> None:
+        """Put an elementwise node or a reduction into the first loop over `domain` it can join."""
+        first = 0
+        for x in node.inputs:
+            root = self.views[x].root if x in self.views else x
+            if root not in self.index:
+                continue
+            made_in = self.kernels[self.index[root]]
+            here = x is root and made_in.kind == "loop" and (
+                x.primitive.kind == "map" and x.shape == domain == made_in.domain
+            )
+            first = max(first, self.index[root] + (not here))
+        for k in range(first, len(self.kernels)):
+            if self.kernels[k].kind == "loop" and self.kernels[k].domain == domain:
+                break
+        else:
+            k = len(self.kernels)
+            self.kernels.append(Kernel("loop", domain))
+        self.kernels[k].nodes.append(node)
+        self.index[node] = k
+        if node.primitive.kind == "reduce":
+            self.needed.add(node)
+        for x in node.inputs:
+            if self.index.get(x) != k or x.shape != domain or x.primitive.kind == "reduce":
+                self._need(x)
+
+    def finish(self, ends: Sequence[Node]) -> Fused:
+        for node in ends:
+            self._need(node, always=True)
+        stored = [n for n in self.needed if n in self.forced or not is_literal(n)]
+        stored.sort(key=by_serial)
+        kernel_of = {n: k for k in self.kernels for n in k.nodes}
+        return Fused(self.kernels, stored, self.views, kernel_of)

@@ -1,0 +1,1 @@
+"""Proofs: graphs as SymPy expressions and back, derivatives proved, numeric checks, reports."""

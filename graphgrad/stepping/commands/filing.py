@@ -1,0 +1,64 @@
+"""Commands that write and read files: draw, play, save, load."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from graphgrad.drawing.figure import writer_of
+from graphgrad.drawing.layout import run_graphviz
+from graphgrad.drawing.scene import Frame
+from graphgrad.errors import DrawingError, GraphError
+from graphgrad.explain.names import visible
+from graphgrad.stepping import loading, saving
+from graphgrad.stepping.registry import command
+from graphgrad.stepping.text import lines
+
+if TYPE_CHECKING:
+    from graphgrad.stepping.session import Session
+
+GROUP = "files"
+
+
+@command("draw FILE", group=GROUP, takes="file")
+def draw(session: Session, argument: str) -> str:
+    """Write the picture of this moment: .svg, .pdf, .png or .dot."""
+    path = saving.checked_path(argument)
+    format = os.path.splitext(path)[1][1:].lower()
+    if not format:
+        raise DrawingError(f"{argument}: the ending tells the format; use .svg, .pdf, .png or .dot")
+    dot = writer_of(session.recording.scene)(Frame(*session.position))
+    picture = dot.encode() if format in ("dot", "gv") else run_graphviz(dot, format)
+    saving.write(path, picture)
+    return f"wrote {visible(argument)}"
+
+
+@command("play FILE", group=GROUP, takes="file")
+def play(session: Session, argument: str) -> str:
+    """Write the HTML player: one file for any browser, offline."""
+    raise GraphError("play: the player is not installed yet")
+
+
+@command("save FILE", group=GROUP, takes="file")
+def save(session: Session, argument: str) -> str:
+    """Save the session as JSON.
+
+    The file holds the expression's text, values, moment, breakpoints and watches. A graph made
+    in Python has no text: its session is saved without it, and loaded into a session on the same
+    graph.
+    """
+    path = saving.checked_path(argument)
+    saving.write(path, saving.dump(session).encode())
+    return f"saved {visible(argument)}"
+
+
+@command("load FILE", group=GROUP, takes="file")
+def load(session: Session, argument: str) -> str:
+    """Load a session from a file that save wrote.
+
+    The variables' values are set to those saved. A session of an expression brings its graph
+    along. Any other is loaded into a session on the same graph: names, operations and shapes must
+    agree. Nothing in the file is executed, and a file that cannot be loaded changes nothing.
+    """
+    loading.apply(session, saving.read(saving.checked_path(argument)), argument)
+    return lines([f"loaded {visible(argument)}", session.move(session.position)])

@@ -1,0 +1,131 @@
+"""Commands that teach: why, mistake, quiz, answer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from graphgrad.errors import GraphError
+from graphgrad.explain.ledger import ledger
+from graphgrad.explain.mistakes import MISTAKES, WrongRun, mistakes
+from graphgrad.explain.nonfinite import certificate
+from graphgrad.explain.quiz import Quiz
+from graphgrad.explain.steps import adjoint, plain
+from graphgrad.recorder import BackwardStep
+from graphgrad.stepping.nodes import close, quoted
+from graphgrad.stepping.registry import command
+from graphgrad.stepping.text import Text, joined, lines, styled
+from graphgrad.stepping.timeline import Position
+
+if TYPE_CHECKING:
+    from graphgrad.stepping.session import Session
+
+__all__ = ["beside", "is_answer"]
+
+GROUP = "learning"
+
+
+@command("why NODE", group=GROUP, takes="node")
+def why(session: Session, argument: str) -> str:
+    """Tell where a node's gradient comes from: the path ledger.
+
+    Every path from the root to the node with its factors, what each contributes, what cancels and
+    what stops a path. why nan tells where the first nan or infinity was born.
+    """
+    if argument == "nan" and not session.nodes.called("nan"):
+        found = certificate(session.tape)
+        return str(found) if found else "every value and every adjoint of this run is finite"
+    return str(ledger(session.tape, session.nodes.find(argument)))
+
+
+@command("mistake [NAME | off]", group=GROUP, takes="mistake")
+def mistake(session: Session, argument: str) -> str:
+    """Show a common mistake beside the right steps; without NAME, list them.
+
+    The wrong backward pass is shown beside the right one, with the first step that differs. From
+    then on, each backward step that the mistake changes is shown as it would come out.
+    """
+    if not argument:
+        return str(mistakes(session.tape))
+    if argument == "off":
+        session.state = replace(session.state, mistake="")
+        return "no mistake is on"
+    if argument not in MISTAKES:
+        listed = ", ".join(MISTAKES)
+        raise GraphError(f"no mistake {quoted(argument)}{close(argument, MISTAKES)}: {listed}")
+    run = session.recording.wrong(argument)
+    session.state = replace(session.state, mistake=argument)
+    return str(run)
+
+
+def beside(session: Session, at: Position) -> list[Text]:
+    """Return what the mistake that is on makes of the step to a moment, when it differs."""
+    name = session.state.mistake
+    if not name or at.phase != "backward":
+        return []
+    run = session.recording.wrong(name)
+    if not 0 < at.step <= len(run.rows):
+        return []
+    row = run.rows[at.step - 1]
+    told = []
+    if row.differs:
+        first = ", the first wrong step" if at.step == run.first_difference else ""
+        wrong = _written(run, row.wrong)
+        told.append(joined(["      ", styled("error", f"≠ {name}{first}: "), wrong]))
+    if at.step == len(run.rows):
+        told.append(Text(f"      {run.why}"))
+    return told
+
+
+def _written(run: WrongRun, step: BackwardStep | None) -> str:
+    """Return a wrong step: the accumulator before, the contribution, the accumulator after."""
+    if step is None:
+        return "this edge is not passed"
+    short = run.wording.short
+    before = "" if step.before is None else f"{short(step.before)} + "
+    part = short(step.contribution)
+    part = f"({part})" if before and part.startswith("−") else part
+    total = f" = {short(step.after)}" if before else ""
+    return f"{plain(adjoint(run.wording.names[step.edge.source]))} = {before}{part}{total}"
+
+
+@command("quiz [on | off]", group=GROUP)
+def quiz(session: Session, argument: str) -> str:
+    """Ask a question about this run; answer it with answer, or just type the number.
+
+    quiz on asks the next question after each right answer, quiz off asks no more.
+    """
+    if argument not in ("", "on", "off"):
+        raise GraphError(f"quiz {quoted(argument)}: expected quiz, quiz on or quiz off")
+    if argument == "off":
+        session.state = replace(session.state, quiz=False, question=None)
+        return "no more questions"
+    return _ask(session, argument == "on" or session.state.quiz)
+
+
+def _ask(session: Session, more: bool) -> Text:
+    seed = session.state.asked
+    question = Quiz(session.tape, seed).question
+    session.state = replace(session.state, question=seed, asked=seed + 1, quiz=more)
+    return joined([styled("title", "question: "), str(question)])
+
+
+@command("answer TEXT", group=GROUP)
+def answer(session: Session, argument: str) -> str:
+    """Answer the question of the quiz."""
+    seed = session.state.question
+    if seed is None:
+        raise GraphError("no question is open: quiz asks one")
+    if not argument:
+        raise GraphError("answer TEXT: expected an answer")
+    verdict = Quiz(session.tape, seed).answer(argument)
+    if not verdict.right:
+        return joined([styled("error", "no"), f": {verdict.message}"])
+    session.state = replace(session.state, question=None)
+    told: list[str] = [joined([styled("value", "yes"), f": {verdict.message}"])]
+    return lines([*told, *([_ask(session, True)] if session.state.quiz else [])])
+
+
+def is_answer(line: str) -> bool:
+    """Return whether a line looks like an answer and like no command: a number or a list."""
+    return line[0] in "0123456789+-−.[" or line in ("nan", "inf", "true", "false")
