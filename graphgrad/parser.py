@@ -17,20 +17,15 @@ place marked.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from graphgrad.errors import ParseError
 from graphgrad.graph import VARIABLE, Node, NumberOrArray, ancestors
-from graphgrad.parsing.calls import vocabulary
-from graphgrad.parsing.excerpt import Text, clean
-from graphgrad.parsing.reader import PI, Labelled, Reader
-from graphgrad.parsing.scan import identifier, names, statements
+from graphgrad.parsing.excerpt import clean
+from graphgrad.parsing.reader import Reader
+from graphgrad.parsing.scan import identifier
 
 __all__ = ["missing", "parse", "parse_value", "split_assignment"]
-
-NUMBERS = {**PI, "inf": Labelled("inf", "inf"), "nan": Labelled("nan", "nan")}
 
 
 def parse(text: str, /, **values: Any) -> Node:
@@ -61,15 +56,16 @@ def parse(text: str, /, **values: Any) -> Node:
             sine(x)
             ^~~~
     """
-    source = clean(text)
-    known = {identifier(name): value for name, value in values.items()}
-    with _bounded(source):
-        trees = statements(source)
-        used, assigned = names(trees)
-        constants = {name: number for name, number in PI.items() if name not in assigned}
-        reader = Reader(source, vocabulary(), known, constants)
-        _check_values(reader, used, assigned)
-        return reader.run(trees)
+    reader = Reader(clean(text), {identifier(name): value for name, value in values.items()})
+    node = reader.run()
+    for name in reader.values:
+        if name not in reader.variables:
+            listed = ", ".join(map(repr, [*reader.variables][:20])) or "none"
+            raise ParseError(
+                f"a value is given for {name[:100]!r}, which is no variable of the expression; "
+                f"its variables are {listed}"
+            )
+    return node
 
 
 def parse_value(text: str) -> NumberOrArray:
@@ -88,12 +84,7 @@ def parse_value(text: str) -> NumberOrArray:
         >>> parse_value("1e-3"), parse_value("-pi/2"), parse_value("[[1, 2], [3, 4]]").tolist()
         (0.001, -1.5707963267948966, [[1.0, 2.0], [3.0, 4.0]])
     """
-    source = clean(text)
-    with _bounded(source):
-        trees = statements(source)
-        if len(trees) > 1 or not all(isinstance(tree, ast.Expr) for tree in trees):
-            raise source.fault("expected one number or list, as in 2.5 or [1, 2]", 0, len(text))
-        return Reader(source, {}, {}, NUMBERS, closed=True).run(trees).value
+    return Reader(clean(text), closed=True).run(ast.Expr, "one number or list").value
 
 
 def split_assignment(argument: str) -> tuple[str, NumberOrArray]:
@@ -109,14 +100,11 @@ def split_assignment(argument: str) -> tuple[str, NumberOrArray]:
         >>> split_assignment("x = 2.5")
         ('x', 2.5)
     """
-    source = clean(argument)
-    name, sign, rest = source.text.partition("=")
-    with _bounded(source):
-        if sign and not rest.startswith("=") and name.strip().isidentifier():
-            match statements(source):
-                case [ast.Assign([ast.Name(name)])] as trees if name not in vocabulary():
-                    return name, Reader(source, {}, {}, NUMBERS, closed=True).run(trees).value
-        raise
+    reader = Reader(clean(argument), closed=True)
+    value = reader.run(ast.Assign, "name=value, as in x=2 or W=[[1, 2], [3, 4]]").value
+    return next(iter(reader.assigned)), value
+
+
 def missing(node: Node) -> list[str]:
     """Return the names of the variables that `node` depends on and that have no value yet.
 
@@ -125,33 +113,3 @@ def missing(node: Node) -> list[str]:
         ['x', 'b']
     """
     return [n.name for n in ancestors(node) if n.primitive is VARIABLE and n._value is None]
-
-
-def _value(source: Text, tokens: list[Token]) -> NumberOrArray:
-    grammar = Grammar(tokens, Builder(source, {}, {}, NUMBERS, closed=True))
-    return _bounded(source, grammar.single).value
-
-
-def _bounded(source: Text, read: Callable[[], Node]) -> Node:
-    try:
-        return read()
-    except RecursionError:
-        message = "too deeply nested for what is left of Python's stack: assign parts to names"
-        raise source.fault(message, 0) from None
-
-
-def _check_values(builder: Builder, used: list[str], assigned: dict[str, Token]) -> None:
-    """Refuse a value for a name that the text assigns, or that does not occur in it."""
-    for name in builder.values:
-        if token := assigned.get(name):
-            builder.fault(
-                f"{name!r} is given a value, but the text assigns it: drop one of them", token
-            )
-        if name not in used:
-            no = {*assigned, *builder.functions, *builder.constants}
-            free = [repr(n) for n in used if n not in no]
-            listed = ", ".join(free[:20]) + ", …" * (len(free) > 20)
-            raise ParseError(
-                f"a value is given for {name[:100]!r}, which is no variable of the expression; "
-                f"its variables are {listed or 'none'}"
-            )

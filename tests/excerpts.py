@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+
 from graphgrad.errors import ParseError
 from graphgrad.parsing.excerpt import clean
-from graphgrad.parsing.tokens import names, tokenize
+from graphgrad.parsing.scan import statements
 
 
 def marked(error):
@@ -16,9 +18,13 @@ def marked(error):
     return line[start : len(caret)]
 
 
-def names_of(text):
-    """Return the names a text uses and those it assigns; none when it cannot be cut up."""
+def needed(text, known):
+    """Return those of the known values whose names a text uses and does not assign."""
     try:
-        return names(tokenize(clean(text)))
+        nodes = [node for tree in statements(clean(text)) for node in ast.walk(tree)]
     except ParseError:
-        return [], {}
+        return {}
+    names = [node for node in nodes if isinstance(node, ast.Name)]
+    assigned = {name.id for name in names if isinstance(name.ctx, ast.Store)}
+    used = {name.id for name in names} - assigned
+    return {name: value for name, value in known.items() if name in used}

@@ -15,7 +15,7 @@ from graphgrad.ops.define import Elementwise
 from graphgrad.parser import missing, parse, parse_value, split_assignment
 from graphgrad.parsing.calls import NOT_IN_TEXT, vocabulary
 
-from .excerpts import marked, names_of
+from .excerpts import marked, needed
 from .rulebook import ALL, masks, settled
 
 X = {"x": 2.0, "y": -3.0, "z": 0.5}
@@ -24,9 +24,7 @@ V = {"v": [1.0, 2.0, 3.0], "W": [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]}
 
 def value(text, **values):
     """Return the value of the text, given those of X and V whose names occur in it."""
-    used, assigned = names_of(text)
-    known = {k: n for k, n in {**X, **V}.items() if k in used and k not in assigned}
-    return parse(text, **known, **values).value
+    return parse(text, **needed(text, {**X, **V}), **values).value
 
 
 # -- values ------------------------------------------------------------------------------------

@@ -6,8 +6,8 @@ import pytest
 
 from graphgrad.errors import DtypeError, ParseError, ShapeError
 from graphgrad.parser import parse
-from graphgrad.parsing.build import Builder
 from graphgrad.parsing.excerpt import Text, visible
+from graphgrad.parsing.reader import Reader
 
 from .excerpts import marked
 

@@ -14,10 +14,10 @@ from graphgrad.graph import Node
 from graphgrad.parser import parse
 from graphgrad.parsing.calls import vocabulary
 from graphgrad.parsing.excerpt import MAX_LENGTH, visible
-from graphgrad.parsing.grammar import MAX_DEPTH
-from graphgrad.parsing.tokens import MAX_TOKENS
+from graphgrad.parsing.reader import MAX_DEPTH
+from graphgrad.parsing.scan import MAX_BRACKETS, MAX_OPERATORS
 
-from .excerpts import marked, names_of
+from .excerpts import marked, needed
 
 # -- hostile text ------------------------------------------------------------------------------
 
@@ -75,7 +75,7 @@ def test_hostile_text_ends_in_an_error(name) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "+".join("x" * 3_000), "*".join("x" * (MAX_TOKENS // 2)), "x" + ".T" * 3_000,
+        "+".join("x" * 3_000), "*".join("x" * MAX_OPERATORS), "x" + ".T" * 3_000,
         "(x > 0)" + " and x > 0" * 1_500, "x" + " < x" * 2_000, "max(" + "x, " * 3_000 + "1)",
         "[" + "1, " * 4_000 + "1]", "[" + "x, " * 4_000 + "1]", "; ".join("a" * 1),
         "; ".join(f"a{k} = x + {k}" for k in range(800)), "(" * 99 + "x" + ")" * 99,
@@ -132,10 +132,8 @@ ANY = {"x": [1.0, 2.0], "W": [[1.0, 2.0], [3.0, 4.0]]}
 
 
 def survives(text):
-    used, assigned = names_of(text)
-    values = {k: n for k, n in ANY.items() if k in used and k not in assigned}
     try:
-        node = parse(text, **values)
+        node = parse(text, **needed(text, ANY))
     except GraphError as problem:
         message = str(problem)
         assert all(c == "\n" or visible(c) == c for c in message)
@@ -238,6 +236,5 @@ def test_arithmetic_agrees_with_python(pair, point) -> None:
         warnings.simplefilter("ignore")
         scope = {"__builtins__": {}, "F": np.float64, "x": x, "y": y, "z": z}
         expected = eval(python, scope)  # of arithmetic made above
-    used, _ = names_of(text)
-    values = {k: n for k, n in {"x": x, "y": y, "z": z}.items() if k in used}
+    values = needed(text, {"x": x, "y": y, "z": z})
     np.testing.assert_allclose(parse(text, **values).value, expected, rtol=1e-12, atol=1e-300)

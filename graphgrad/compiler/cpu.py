@@ -17,8 +17,6 @@ from graphgrad.graph import Node
 
 __all__ = ["CpuRuntime"]
 
-DECORATOR = '@njit([{signature}], cache=True, error_model="numpy", fastmath={{"contract"}})\n'
-
 
 class CpuRuntime:
     """One compiled program with its memory.
@@ -34,7 +32,7 @@ class CpuRuntime:
         self.plan: Plan = plan(program, self.fused)
         self.source = write(program, self.fused, self.plan)
         self._arenas = [_aligned(self.plan.sizes.get(dtype, 0), dtype) for dtype in ARENAS]
-        self._step = load(HEADER + self._decorated()).step
+        self._step = load(HEADER + self.source).step
         by_type = dict(zip(ARENAS, self._arenas, strict=True))
         self._seen = {
             n: by_type[n.dtype][at : at + n.size].reshape(n.shape)
@@ -44,12 +42,6 @@ class CpuRuntime:
             if n.op == "constant":
                 self._seen[n][...] = n._value
         self._outputs = [self._window(n) for n in program.outputs]
-
-    def _decorated(self) -> str:
-        kinds = [dtype.name.replace("bool", "boolean") for dtype in ARENAS]
-        kinds += [n.dtype.name.replace("bool", "boolean") for n in self.program.inputs]
-        inner = ", ".join(f"types.{kind}[::1]" for kind in kinds)
-        return DECORATOR.format(signature=f"types.int64({inner})") + self.source
 
     def _window(self, node: Node) -> Any:
         """Return an output as an array onto its buffer, or the position of the input it is."""
@@ -61,8 +53,9 @@ class CpuRuntime:
         return np.lib.stride_tricks.as_strided(base, node.shape, strides, writeable=False)
 
     def set(self, variable: Node, value: Any) -> None:
-        """Copy a value into a variable's buffer."""
-        self._seen[variable][...] = value
+        """Copy a value into a variable's buffer, if any kernel reads or writes it."""
+        if variable in self._seen:
+            self._seen[variable][...] = value
 
     def get(self, variable: Node) -> Any:
         """Return a copy of a variable's buffer."""

@@ -59,7 +59,7 @@ def fuse(program: Program) -> Fused:
     work = _Fuser()
     for node in program.order:
         work.place(node)
-    return work.finish([*program.outputs, *program.updates.values()])
+    return work.finish([*program.outputs, *program.updates, *program.updates.values()])
 
 
 class _Fuser:
@@ -73,6 +73,9 @@ class _Fuser:
     def place(self, node: Node) -> None:
         kind = node.primitive.kind
         if kind == "leaf":
+            return
+        if not node.size:
+            self._need(node, always=True)  # nothing to compute, but somebody may ask for it
             return
         if kind == "move" and self._is_view(node):
             return

@@ -32,6 +32,8 @@ ARENAS = {
 LETTERS = "ijklmnpq"
 SMALL_PRODUCT = 32_768
 """Matrix products of fewer multiplications are loops, larger ones calls of BLAS."""
+HELPER = '@njit(error_model="numpy", fastmath={"contract"})'
+DECORATOR = '@njit([{signature}], cache=True, error_model="numpy", fastmath={{"contract"}})'
 _LITERAL = re.compile(r"(?<![\w.])(\d+\.\d*(?:e[+-]?\d+)?)")
 
 
@@ -79,6 +81,8 @@ class Writer:
     lines: list[str] = field(default_factory=list)
     names: dict[Node, str] = field(default_factory=dict)
     _taken: set[str] = field(default_factory=set)
+    _used: dict[Node, None] = field(default_factory=dict)
+    _calls: list[str] = field(default_factory=list)
 
     def emit(self, depth: int, text: str) -> None:
         """Add a line at an indentation."""
@@ -88,6 +92,7 @@ class Writer:
 
     def name(self, node: Node) -> str:
         """Return the node's name in the text, made from the user's where it is an identifier."""
+        self._used[node] = None
         known = self.names.get(node)
         if known:
             return known
@@ -105,25 +110,54 @@ class Writer:
     # -- the whole ---------------------------------------------------------------------------
 
     def write(self) -> str:
-        """Return the text of the function ``step``."""
-        inputs = [self.name(n) for n in self.program.inputs]
-        self.emit(0, f"def step({', '.join([*ARENAS.values(), *inputs])}):")
-        for n in self.fused.stored:
-            if n not in self.program.inputs:
-                what = describe(n) if n.is_leaf else n.op
-                arena = ARENAS[n.dtype]
-                begin, count = self.plan.start[n], max(n.size, 1)
-                shape = f"{n.dtype.name}{list(n.shape)}"
-                self.emit(1, f"{self.name(n)} = view({arena}, {begin}, {count})  # {shape} {what}")
+        """Return the text: a function per kernel, and ``step``, which calls them in order."""
+        for n in self.program.inputs:
+            self.name(n)
         for k, kernel in enumerate(self.fused.kernels, 1):
-            self.emit(0, "")
-            for line in self._comment(k, kernel):
-                self.emit(1, f"# {line}")
-            self._kernel(kernel)
-        self._updates()
-        self.emit(0, "")
+            if kernel.nodes[0].size or kernel.kind == "loop":
+                self._function(f"kernel_{k}", self._comment(k, kernel), kernel)
+        if self.program.updates:
+            self._function("update", ["the new values become the variables'"], None)
+        self.emit(0, DECORATOR.format(signature=self._signature()))
+        arguments = [*ARENAS.values(), *(self.name(n) for n in self.program.inputs)]
+        self.emit(0, f"def step({', '.join(arguments)}):")
+        for call in self._calls:
+            self.emit(1, call)
         self.emit(1, "return 0")
         return "\n".join(self.lines) + "\n"
+
+    def _signature(self) -> str:
+        kinds = [*ARENAS, *(n.dtype for n in self.program.inputs)]
+        names = [kind.name.replace("bool", "boolean") for kind in kinds]
+        return f"types.int64({', '.join(f'types.{name}[::1]' for name in names)})"
+
+    def _function(self, name: str, comment: Sequence[str], kernel: Kernel | None) -> None:
+        """Write one kernel as a function of the arenas and inputs it touches."""
+        self._used = {}
+        outer, self.lines = self.lines, []
+        if kernel is None:
+            self._updates()
+        else:
+            self._kernel(kernel)
+        body, self.lines = self.lines, outer
+        if not body:
+            return
+        mine = [n for n in self._used if n in self.plan.start]
+        fed = [self.name(n) for n in self._used if n in self.program.inputs]
+        arenas = list(dict.fromkeys(ARENAS[n.dtype] for n in mine))
+        call = f"{name}({', '.join([*arenas, *fed])})"
+        self.emit(0, HELPER)
+        self.emit(0, f"def {call}:")
+        for line in comment:
+            self.emit(1, f"# {line}")
+        for n in mine:
+            begin, count = self.plan.start[n], max(n.size, 1)
+            shape = f"{n.dtype.name}{list(n.shape)}"
+            self.emit(1, f"{self.name(n)} = view({ARENAS[n.dtype]}, {begin}, {count})  # {shape}")
+        self.lines += body
+        self.emit(0, "")
+        self.emit(0, "")
+        self._calls.append(call)
 
     def _comment(self, k: int, kernel: Kernel) -> list[str]:
         lines = [f"kernel {k}: {kernel.kind} over {list(kernel.domain)}"]
@@ -436,10 +470,6 @@ class Writer:
     # -- updates -------------------------------------------------------------------------------
 
     def _updates(self) -> None:
-        if not self.program.updates:
-            return
-        self.emit(0, "")
-        self.emit(1, "# updates: the new values become the variables'")
         for v, new in self.program.updates.items():
             view = self.fused.view(new)
             if v not in self.plan.start or view.root is v:

@@ -66,6 +66,7 @@ def through(node: Node, base: View) -> View | None:
         return None
     memory = np.empty(max(size(base.root.shape), 1), np.int8)
     dummy = np.lib.stride_tricks.as_strided(memory[base.offset :], base.shape, base.strides)
+    dummy = dummy.view(_Dummy)
     with np.errstate(all="ignore"):
         seen = np.asarray(node.primitive.forward(dummy, **node.settings))
     return _as_view(seen, memory, base.root, node.shape)
@@ -74,7 +75,7 @@ def through(node: Node, base: View) -> View | None:
 def places(node: Node) -> list[View]:
     """Return where each input of a copying move stands in its result, as views of the result."""
     memory = np.empty(max(node.size, 1), np.int8)
-    g = memory[: node.size].reshape(node.shape)
+    g = memory[: node.size].reshape(node.shape).view(_Dummy)
     xs = [np.broadcast_to(np.int8(0), x.shape) for x in node.inputs]
     found = []
     for i, x in enumerate(node.inputs):
@@ -83,6 +84,14 @@ def places(node: Node) -> list[View]:
         assert view is not None, f"{node.op} is no move"
         found.append(view)
     return found
+
+
+class _Dummy(np.ndarray[Any, Any]):
+    """An array of which even a single entry, when indexed, is a view."""
+
+    def __getitem__(self, key: Any) -> Any:
+        parts = key if isinstance(key, tuple) else (key,)
+        return super().__getitem__(parts if Ellipsis in parts else (*parts, Ellipsis))
 
 
 def _as_view(seen: Any, memory: Any, root: Node, shape: Shape) -> View | None:

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from graphgrad import dtypes
-from graphgrad.explain.numbers import digits_for, number
+from graphgrad.explain.numbers import digits_for, latex_number, number
 from graphgrad.explain.steps import adjoint, plain
 from graphgrad.explain.tables import count, html_table, joined, percent, table, whole
-from graphgrad.explain.typeset import scalar_edge
+from graphgrad.explain.typeset import latex_factor, latex_partial, scalar_edge
 from graphgrad.graph import CONSTANT
 
 if TYPE_CHECKING:
     from graphgrad.explain.ledger import Contribution, Ledger, Path
 
-__all__ = ["ledger_lines", "ledger_tables"]
+__all__ = ["chain_latex", "chain_text", "ledger_lines", "ledger_tables"]
 
 MOST_ROWS = 20
 """Contributions that are listed one by one."""
@@ -40,6 +40,22 @@ def ledger_tables(book: Ledger) -> list[str]:
     """Return the report as parts: HTML tables, and sentences of plain text between them."""
     tables = [html_table(rows, right) for rows, right in _tables(book)]
     return [_title(book), *tables, *_sentences(book)]
+
+
+def chain_text(book: Ledger, path: Path) -> str:
+    """Return the chain rule along one path as text."""
+    wording = book.wording
+    symbols = " · ".join(wording.partial(*edge) for edge in path.edges)
+    numbers = " · ".join(wording.factor(f) for f in path.factors)
+    return f"{symbols} = {numbers} = {wording.number(path.product)}"
+
+
+def chain_latex(book: Ledger, path: Path) -> str:
+    """Return the chain rule along one path in LaTeX."""
+    wording = book.wording
+    symbols = r" \cdot ".join(latex_partial(wording, *edge) for edge in path.edges)
+    numbers = r" \cdot ".join(latex_factor(f, wording.digits) for f in path.factors)
+    return f"{symbols} = {numbers} = {latex_number(path.product, wording.digits)}"
 
 
 def _title(book: Ledger) -> str:
@@ -79,7 +95,7 @@ def _contribution(book: Ledger, item: Contribution) -> list[str]:
         local = book.tape.local(node, i)
         up = adjoint(wording.names[node])
         product = f"{up} · {wording.partial(node, i)} = "
-        product += f"{wording._factor(item.step.upstream)} · {wording._factor(local)}"
+        product += f"{wording.factor(item.step.upstream)} · {wording.factor(local)}"
     else:
         product = wording.pullback(node, i)
     value = number(item.step.contribution) if book.node.shape == () else number(item.size)
@@ -97,7 +113,7 @@ def _paths(book: Ledger) -> tuple[list[list[str]], str]:
 def _path(book: Ledger, path: Path) -> list[str]:
     names = book.wording.names
     chain = [names[book.tape.root], *(names[e.source] for e in path.edges)]
-    factors = [book.wording._factor(f) for f in path.factors]
+    factors = [book.wording.factor(f) for f in path.factors]
     if len(factors) > MOST_FACTORS:
         cut = MOST_FACTORS // 2
         left_out = f"… {len(factors) - 2 * cut:,} more …"

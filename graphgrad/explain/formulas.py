@@ -27,6 +27,7 @@ __all__ = [
 
 Text = tuple[str, int]
 _MINUS = ("−", "-")
+_SCIENTIFIC = re.compile(r"[\d.]+e−?\d+")
 
 
 def render(node: Node, style: str = "text", holes: Mapping[Node, str] | None = None) -> str:
@@ -185,6 +186,8 @@ def fill(template: str, y: str, xs: Sequence[str], g: str = "") -> str:
     Example:
         >>> fill("1 − #y²", "a", ["x"]), fill("#1", "y", ["−2"]), fill("2·#1", "y", ["−2"])
         ('1 − a²', '−2', '2·(−2)')
+        >>> fill("#1²", "y", ["1e200"])
+        '(1e200)²'
     """
 
     def place(match: re.Match[str]) -> str:
@@ -193,6 +196,7 @@ def fill(template: str, y: str, xs: Sequence[str], g: str = "") -> str:
         alone = start == 0 or template[start - 1] in "([|"
         follows = template[match.end() : match.end() + 1]
         tight = follows in ("²", "^", "ᵀ")
-        return f"({text})" if text.startswith(_MINUS) and (not alone or tight) else text
+        signed = text.startswith(_MINUS) and (not alone or tight)
+        return f"({text})" if signed or (tight and _SCIENTIFIC.fullmatch(text)) else text
 
     return re.sub(r"#(y|g|\d+)", place, template)

@@ -175,6 +175,7 @@ def mathml(latex: str) -> str:
         element.text = html.unescape(element.text) if element.text else element.text
     for element in root.iter():
         _join_letters(element)
+        _mark_signs(element)
     return tostring(root, encoding="unicode")
 
 
@@ -188,3 +189,13 @@ def _join_letters(parent: Element) -> None:
             parent.remove(child)
         else:
             previous = child if upright else None
+
+
+def _mark_signs(parent: Element) -> None:
+    """Mark a minus after another operator as a sign, so that no browser spaces it as an operation."""
+    previous: Element | None = None
+    for child in parent:
+        if child.tag == "mo" and child.text in ("−", "-") and previous is not None:
+            if previous.tag == "mo" and previous.text not in (")", "]", "|"):
+                child.set("form", "prefix")
+        previous = child

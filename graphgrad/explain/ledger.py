@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from graphgrad.errors import GraphError
-from graphgrad.explain.accounts import ledger_lines, ledger_tables
+from graphgrad.explain.accounts import chain_latex, chain_text, ledger_lines, ledger_tables
 from graphgrad.explain.factors import reason
 from graphgrad.explain.paths import Routes, Trail, trail_steps
 from graphgrad.explain.steps import Wording
@@ -147,6 +147,22 @@ class Ledger:
         scale = _scale(self.positive, self.negative)
         ends = [contribution.step]
         return [_path(self.wording, routes, t, scale, ends) for t in routes.best(most)]
+
+    def chain(self, path: Path) -> str:
+        """Return the chain rule along one path, in symbols and in numbers.
+
+        Example:
+            >>> import graphgrad as gg
+            >>> x, w = gg.var("x", 2.0), gg.var("w", 3.0)
+            >>> found = gg.ledger(gg.square((x * w).named("z")).named("J"), w)
+            >>> found.chain(found.paths[0])
+            '∂J/∂z · ∂z/∂w = 12 · 2 = 24'
+        """
+        return chain_text(self, path)
+
+    def latex(self, path: Path) -> str:
+        """Return the chain rule along one path in LaTeX."""
+        return chain_latex(self, path)
 
     def __str__(self) -> str:
         return "\n".join(ledger_lines(self))

@@ -19,7 +19,7 @@ from graphgrad.graph import Edge, Node
 from graphgrad.ops.define import Elementwise
 from graphgrad.recorder import BackwardStep
 
-__all__ = ["SLIPS", "Misremembered", "Slip", "misremembered"]
+__all__ = ["SLIPS", "Misremembered", "Slip", "misremembered", "slip_of"]
 
 Local = Callable[[Any, tuple[Any, ...]], Any]
 OUTPUT_FOR_INPUT = "the result was put where the input belongs"
@@ -42,8 +42,8 @@ def _one(y: Any, xs: tuple[Any, ...]) -> Any:
 SLIPS: dict[tuple[str, int], Slip] = {
     ("sub", 1): Slip("1", _one, NO_SIGN),
     ("neg", 0): Slip("1", _one, NO_SIGN),
-    ("mul", 0): Slip("#1", lambda y, xs: xs[0], "the factor itself in place of the other one"),
-    ("mul", 1): Slip("#2", lambda y, xs: xs[1], "the factor itself in place of the other one"),
+    ("mul", 0): Slip("#1", lambda y, xs: xs[0], "each factor was put for the other one"),
+    ("mul", 1): Slip("#2", lambda y, xs: xs[1], "each factor was put for the other one"),
     ("div", 1): Slip("#1/#2²", lambda y, xs: xs[0] / xs[1] ** 2, NO_SIGN),
     ("reciprocal", 0): Slip("1/#1²", lambda y, xs: 1 / xs[0] ** 2, NO_SIGN),
     ("square", 0): Slip("#1", lambda y, xs: xs[0], "the factor 2 is lost"),

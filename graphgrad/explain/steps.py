@@ -153,14 +153,15 @@ class Wording:
             return f"= {value}"
         bar = adjoint(self.names[node])
         if node.shape == ():
-            return f"{bar} · {self._factor(self.tape.local(node, i))} = {value}"
+            return f"{bar} · {self.factor(self.tape.local(node, i))} = {value}"
         rule = self.rule(node, i) or self.partial(node, i)
         factor = f"({rule})" if any(c in rule for c in " /−") else rule
         product = bar if rule == "1" else f"{bar}·{factor}"
         total = "Σ " if step.edge.source.shape != node.shape else ""
         return f"{total}{product} = {value}"
 
-    def _factor(self, value: Any) -> str:
+    def factor(self, value: Any) -> str:
+        """Return a number as a factor: in brackets when it is negative."""
         text = self.number(value)
         return f"({text})" if text.startswith("−") else text
 
@@ -199,8 +200,8 @@ class Wording:
         if factor := self.substituted(node, i):
             text += f" = {again}{up} · {factor}"
         before = "" if step.before is None else f"{self.number(step.before)} + "
-        local = self._factor(self.tape.local(node, i))
-        product = f"{before}{self._factor(step.upstream)} · {local}"
+        local = self.factor(self.tape.local(node, i))
+        product = f"{before}{self.factor(step.upstream)} · {local}"
         return f"{text} = {product} = {self.number(step.after)}"
 
     def text(self, step: ForwardStep | BackwardStep) -> str:

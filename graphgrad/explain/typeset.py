@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from graphgrad.explain.steps import Wording
     from graphgrad.recorder import BackwardStep, ForwardStep
 
-__all__ = ["backward_latex", "forward_latex", "latex_partial", "scalar_edge"]
+__all__ = ["backward_latex", "forward_latex", "latex_factor", "latex_partial", "scalar_edge"]
 
 
 def scalar_edge(node: Node) -> bool:
@@ -78,14 +78,16 @@ def latex_partial(wording: Wording, node: Node, position: int) -> str:
 
 
 def _arithmetic(wording: Wording, step: BackwardStep) -> str:
-    local = wording.tape.local(*step.edge)
-    before = "" if step.before is None else f"{latex_number(step.before, wording.digits)} + "
-    product = rf"{_factor(wording, step.upstream)} \cdot {_factor(wording, local)}"
-    return f"{before}{product} = {latex_number(step.after, wording.digits)}"
+    digits = wording.digits
+    before = "" if step.before is None else f"{latex_number(step.before, digits)} + "
+    up = latex_factor(step.upstream, digits)
+    local = latex_factor(wording.tape.local(*step.edge), digits)
+    return rf"{before}{up} \cdot {local} = {latex_number(step.after, digits)}"
 
 
-def _factor(wording: Wording, value: Any) -> str:
-    text = latex_number(value, wording.digits)
+def latex_factor(value: Any, digits: int) -> str:
+    """Return a number as a factor: in brackets when it is negative."""
+    text = latex_number(value, digits)
     return f"({text})" if text.startswith("-") else text
 
 

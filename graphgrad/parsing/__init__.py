@@ -1,1 +1,1 @@
-"""What `graphgrad.parser` is made of: excerpts with a caret, tokens, and the making of nodes."""
+"""What `graphgrad.parser` is made of: excerpts with a caret, the scan, the reader, calls."""

@@ -10,6 +10,7 @@ import ast
 import difflib
 import inspect
 from collections.abc import Callable
+from functools import partial, reduce
 from typing import TYPE_CHECKING, Any
 
 from graphgrad import functions
@@ -37,8 +38,6 @@ NOT_IN_TEXT = {
 }
 PAIRWISE = {"max": "maximum", "min": "minimum"}
 """With several arguments people mean the largest of them."""
-WHOLE = {"counter", "indices"}
-"""Parameters that count or point: literals given for them stay integers."""
 
 
 def vocabulary() -> dict[str, Callable[..., Any]]:
@@ -63,11 +62,17 @@ def call(reader: Reader, tree: ast.Call, name: ast.Name) -> Node:
     """
     if reader.closed:
         reader.fault("a value has no functions in it: write it as numbers", tree)
-    keywords = _keywords(reader, tree)
-    for part in (*tree.args, *keywords.values()):  # so that nodes are made in the order of writing
-        reader.read(part)
+    keywords: dict[str, ast.expr] = {}
+    for given in tree.keywords:
+        if given.arg is None or given.arg in keywords:
+            twice = f"{given.arg!r} is given twice"
+            reader.fault(twice if given.arg else "arguments have no place for **", given)
+        keywords[given.arg] = given.value
+    for part in (*tree.args, *keywords.values()):
+        reader.read(part)  # nodes are made in the order of writing
     if name.id in PAIRWISE and len(tree.args) > 1 and not keywords:
-        return _pairwise(reader, tree, TABLE[PAIRWISE[name.id]])
+        pair = partial(reader.make, tree, TABLE[PAIRWISE[name.id]])
+        return reduce(pair, reader.nodes(tree.args))
     function = _function(reader, name)
     signature = inspect.signature(function)
     try:
@@ -82,24 +87,13 @@ def call(reader: Reader, tree: ast.Call, name: ast.Name) -> Node:
     return reader.make(tree, function, *bound.args, **bound.kwargs)
 
 
-def _keywords(reader: Reader, tree: ast.Call) -> dict[str, ast.expr]:
-    found: dict[str, ast.expr] = {}
-    for keyword in tree.keywords:
-        if keyword.arg is None:
-            reader.fault("arguments are written out one by one, without a star", keyword)
-        if keyword.arg in found:
-            reader.fault(f"{keyword.arg!r} is given twice", keyword)
-        found[keyword.arg] = keyword.value
-    return found
-
-
 def _function(reader: Reader, name: ast.Name) -> Callable[..., Any]:
     text = name.id
     if text in reader.functions:
         return reader.functions[text]
-    product = f"for a product write {text}*(…)"
     if text in NOT_IN_TEXT:
         reader.fault(f"{text!r} cannot be called here: {NOT_IN_TEXT[text]}", name)
+    product = f"for a product write {text}*(…)"
     if text in reader.assigned or text in reader.variables:
         reader.fault(f"{text!r} is no function: {product}", name)
     close = difflib.get_close_matches(text, reader.functions, n=2)
@@ -107,28 +101,20 @@ def _function(reader: Reader, name: ast.Name) -> Callable[..., Any]:
     reader.fault(f"unknown function {text!r}: {hint}", name)
 
 
-def _pairwise(reader: Reader, tree: ast.Call, primitive: Primitive) -> Node:
-    """Return ``max(a, b, c)``."""
-    result, *others = reader.nodes(tree.args)
-    for node in others:
-        result = reader.make(tree, primitive, result, node)
-    return result
-
-
 def _convert(reader: Reader, function: Callable[..., Any], arguments: dict[str, Any]) -> None:
     """Turn trees into what the function takes: its inputs to nodes, its settings to literals."""
     first = next(iter(arguments))
+    # A composite has one input, so that the call makes a graph: plain numbers fit its others.
+    count = len(function.rules) if isinstance(function, Primitive) else 1
+    whole = [key for key in arguments if key == "counter" or key == first == "indices"]
+    inputs = [key for key in list(arguments)[:count] if key not in whole]
+    made: dict[str, Any] = {key: reader.node(arguments[key], INT64) for key in whole}
     if isinstance(function, Primitive) and function.variadic:
-        arguments[first] = _members(reader, function.name, arguments[first])
-    elif first not in WHOLE:  # a composite has one input: plain numbers fit its others
-        count = len(function.rules) if isinstance(function, Primitive) else 1
-        inputs = list(arguments)[:count]
-        arguments.update(zip(inputs, reader.nodes([arguments[key] for key in inputs])))
+        made[first] = _members(reader, function.name, arguments[first])
+    else:
+        made.update(zip(inputs, reader.nodes([arguments[key] for key in inputs])))
     for key, part in arguments.items():
-        if not isinstance(part, ast.expr):
-            continue
-        whole = key in WHOLE and (key == first or key == "counter")
-        value = arguments[key] = reader.node(part, INT64) if whole else reader.setting(part)
+        value = arguments[key] = made[key] if key in made else reader.setting(part)
         if key == "depth" and not (type(value) is int and value <= MAX_ROW):
             reader.fault(f"the depth has to be an integer of at most {MAX_ROW}", part)
 

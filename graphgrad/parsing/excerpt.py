@@ -8,7 +8,8 @@ that could move a terminal's cursor or hide from the reader is ever echoed as it
 from __future__ import annotations
 
 import re
-import unicodedata
+from dataclasses import dataclass
+from unicodedata import category, east_asian_width, name
 
 from graphgrad.context import Source
 from graphgrad.errors import GraphError, ParseError
@@ -27,22 +28,14 @@ _UNSEEN = re.compile(
 )
 
 
+@dataclass(frozen=True)
 class Text:
-    """One expression as text; positions are counted in characters from 0.
+    """One expression as text; positions are counted in characters from 0."""
 
-    Attributes:
-        text (str): the characters.
-    """
-
-    def __init__(self, text: str) -> None:
-        self.text = text
+    text: str
 
     def fault(
-        self,
-        message: str,
-        start: int,
-        end: int | None = None,
-        kind: type[GraphError] = ParseError,
+        self, message: str, start: int, end: int | None = None, kind: type[GraphError] = ParseError
     ) -> GraphError:
         """Return an error of class `kind`: the message, then the line, then a caret under it.
 
@@ -58,22 +51,20 @@ class Text:
                   ^
         """
         low = self.text.rfind("\n", 0, start) + 1
-        high = self.text.find("\n", start)
-        line = self.text[low:] if high < 0 else self.text[low:high]
-        several = "\n" in self.text.strip("\n")
-        where = f" (line {self.line(start)})" if several else ""
+        line = self.text[low:].split("\n", 1)[0]
+        where = f" (line {self._line(start)})" if "\n" in self.text.strip("\n") else ""
         stop = start + 1 if end is None else end
         return kind(f"{message}{where}\n{_marked(line, start - low, stop - low)}")
-
-    def line(self, start: int) -> int:
-        """Return the number, from 1, of the line that holds this position."""
-        return self.text.count("\n", 0, start) + 1
 
     def source(self, start: int, end: int) -> Source:
         """Return this stretch as the `Source` of the nodes it makes; long ones are cut."""
         # Cut first: a chain of n terms has n stretches, each almost as long as the whole text.
         text = " ".join(self.text[start : min(end, start + 5 * WINDOW)].split())
-        return Source(None, line=self.line(start), text=text + "…" * (end - start > 5 * WINDOW))
+        more = "…" if end - start > 5 * WINDOW else ""
+        return Source(None, line=self._line(start), text=text + more)
+
+    def _line(self, start: int) -> int:
+        return self.text.count("\n", 0, start) + 1
 
 
 def clean(raw: str) -> Text:
@@ -96,14 +87,12 @@ def clean(raw: str) -> Text:
             f"the text has {len(raw)} characters: at most {MAX_LENGTH} are allowed", MAX_LENGTH
         )
     lines = raw.replace("\r\n", "\n").replace("\r", "\n")
-    text = "".join(" " if c == "\t" or unicodedata.category(c) == "Zs" else c for c in lines)
-    for at, c in enumerate(text):
+    text = Text("".join(" " if c == "\t" or category(c) == "Zs" else c for c in lines))
+    for at, c in enumerate(text.text):
         if c != "\n" and visible(c) != c:
-            name = unicodedata.name(c, "a control character")
-            raise Text(text).fault(
-                f"U+{ord(c):04X} ({name}) cannot be seen in the text: remove it", at
-            )
-    return Text(text)
+            shown = f"U+{ord(c):04X} ({name(c, 'a control character')})"
+            raise text.fault(f"{shown} cannot be seen in the text: remove it", at)
+    return text
 
 
 def visible(text: str) -> str:
@@ -127,10 +116,6 @@ def _marked(line: str, start: int, end: int) -> str:
 
 
 def _columns(text: str) -> int:
-    """Return how many columns of a terminal the text takes."""
-    return sum(
-        0 if unicodedata.category(c) in ("Mn", "Me")
-        else 2 if unicodedata.east_asian_width(c) in "WF"
-        else 1
-        for c in text
-    )  # fmt: skip
+    """Return how many columns of a terminal the text takes: two for ideographs, none for marks."""
+    marks = sum(category(c) in ("Mn", "Me") for c in text)
+    return len(text) - marks + sum(east_asian_width(c) in "WF" for c in text)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import ast
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial, reduce
 from typing import Any, NoReturn
 
 import numpy as np
@@ -19,21 +21,18 @@ from graphgrad.errors import DtypeError, GraphError, ParseError, ShapeError
 from graphgrad.graph import Node, const, var
 from graphgrad.ops.arithmetic import pow
 from graphgrad.ops.index import index
-from graphgrad.parsing.calls import call
+from graphgrad.parsing.calls import call, vocabulary
 from graphgrad.parsing.excerpt import Text
-from graphgrad.parsing.scan import span
+from graphgrad.parsing.scan import Tree, span, statements
 from graphgrad.primitive import TABLE
-from graphgrad.shapes import Shape
 
-__all__ = ["MAX_DEPTH", "PI", "Labelled", "Reader"]
+__all__ = ["MAX_DEPTH", "Reader"]
 
 MAX_DEPTH = 100
 """How deep signs, calls, lists, powers and choices may stand inside one another."""
 MAX_EXPONENT = 1000
 MAX_ENTRIES = 10**7
 """The most entries a node may have; ten times those of every given value are added to it."""
-MAX_VALUE = 10**6
-"""The most entries of an intermediate result in the text of a value."""
 MAX_KNOWN = 10**4
 """The most entries of a constant result that is looked at while the graph is built."""
 OPERATORS: dict[type[ast.AST], str] = {
@@ -48,101 +47,81 @@ FIRST: dict[type[ast.expr], str] = {
     ast.Attribute: "value",
 }  # fmt: skip
 """What stands leftmost in a tree. Chains of these, such as sums, are read without recursion."""
+NUMBERS = {"pi": math.pi, "π": math.pi, "inf": math.inf, "nan": math.nan}
+PLAIN = (int, float)
+"""The types of numbers as they are written. True is none, though Python counts it as an int."""
 SETTINGS = (
     "True, False, None, ... and tuples are settings, as in sum(x, axis=(0, 1)); a vector is "
     "written [1, 2], a mask x > 0"
 )
-TIGHT = "& and | bind tighter than comparisons: write (x > 0) & (y > 0)"
-Tree = ast.expr | ast.keyword | ast.stmt
+TIGHT = "& and | join masks, and bind tighter than comparisons: write (x > 0) & (y > 0)"
 
 
-class Labelled(float):
-    """A number with a name of its own, such as π."""
-
-    label: str
-
-    def __new__(cls, value: float, label: str) -> Labelled:
-        number = super().__new__(cls, value)
-        number.label = label
-        return number
-
-    def __neg__(self) -> Labelled:
-        return Labelled(-float(self), "−" + self.label)
-
-
-PI = dict.fromkeys(("pi", "π"), Labelled(math.pi, "π"))
-
-
+@dataclass
 class Reader:
     """Gives trees their meaning: a node, or a literal that may yet turn out to be a setting.
 
     Args:
-        text: for the marks of errors.
-        functions: what can be called, by name.
+        text: the statements.
         values: of variables, by name.
-        constants: names that stand for numbers.
         closed: whether variables and calls are refused.
     """
 
-    def __init__(
-        self,
-        text: Text,
-        functions: Mapping[str, Callable[..., Any]],
-        values: Mapping[str, Any],
-        constants: Mapping[str, float],
-        closed: bool = False,
-    ) -> None:
-        self.text = text
-        self.functions = functions
-        self.values = values
-        self.constants = constants
-        self.closed = closed
-        self.variables: dict[str, Node] = {}
-        self.assigned: dict[str, Node] = {}
-        self._meanings: dict[ast.expr, Any] = {}
-        self._depth = 0
-        self._limit = MAX_VALUE if closed else MAX_ENTRIES
-        self._fixed: set[Node] = set()
+    text: Text
+    values: Mapping[str, Any] = field(default_factory=dict)
+    closed: bool = False
+    functions: Mapping[str, Callable[..., Any]] = field(default_factory=vocabulary)
+    variables: dict[str, Node] = field(default_factory=dict)
+    assigned: dict[str, Node] = field(default_factory=dict)
+    _meanings: dict[ast.expr, Any] = field(default_factory=dict)
+    _fixed: set[Node] = field(default_factory=set)
+    _depth: int = 0
+    _room: int = MAX_ENTRIES
 
     def fault(self, message: str, tree: Tree, kind: type[GraphError] = ParseError) -> NoReturn:
         """Raise an error that marks this tree."""
         raise self.text.fault(message, *span(tree), kind)
 
-    def run(self, trees: Sequence[ast.stmt]) -> Node:
-        """Return the node of the last statement."""
-        if not trees:
-            end = len(self.text.text.rstrip())
-            raise self.text.fault("no expression: expected one such as x*w + b", end)
-        for tree in trees:
-            match tree:
-                case ast.Assign([ast.Name() as name], value):
-                    node = self._assign(name, self.node(value))
-                case ast.Expr(value) if tree is trees[-1]:
-                    node = self.node(value)
-                case ast.Expr():
-                    message = "this value is not used: give it a name, as in y = …, or put it last"
-                    self.fault(message, tree)
-                case ast.Assign():
-                    self.fault("one name is assigned per statement, and == compares", tree)
-                case _:
-                    self.fault("a statement is an expression or name = expression", tree)
-        return node
+    # -- statements --------------------------------------------------------------------------
+
+    def run(self, only: type[ast.stmt] | None = None, wanted: str = "x*w + b or such") -> Node:
+        """Return the node of the last statement, or of the one there may be of the kind `only`."""
+        whole = len(self.text.text.rstrip())
+        try:
+            trees = statements(self.text)
+            if not trees or (only and [*map(type, trees)] != [only]):
+                raise self.text.fault(f"expected {wanted}", 0 if trees else whole, whole)
+            return [self._statement(tree, tree is trees[-1]) for tree in trees][-1]
+        except RecursionError:
+            message = "too deeply nested for what is left of Python's stack: assign parts to names"
+            raise self.text.fault(message, 0) from None
+
+    def _statement(self, tree: ast.stmt, last: bool) -> Node:
+        match tree:
+            case ast.Expr(value) if last:
+                return self.node(value)
+            case ast.Expr():
+                self.fault("this value is not used: write y = … before it, or put it last", tree)
+            case ast.Assign([ast.Name() as name], value):
+                return self._assign(name, self.node(value))
+        self.fault("a statement is an expression, or one name = expression", tree)
 
     def _assign(self, name: ast.Name, node: Node) -> Node:
         """Bind a name, and label the node with it unless the node has a name already."""
-        for names, problem in (
+        for taken, problem in (
             (self.functions, "is a function: assign to another name"),
             (self.assigned, "is assigned twice: take a new name"),
             (self.variables, "is used as a variable before this: take a new name"),
+            (self.values, "is given a value, but the text assigns it: drop one of them"),
         ):
-            if name.id in names:
+            if name.id in taken:
                 self.fault(f"{name.id!r} {problem}", name)
         self.assigned[name.id] = node
         if not node.name:
             node.name = name.id
         return node
 
-    # -- trees -------------------------------------------------------------------------------
+    # -- expressions -------------------------------------------------------------------------
 
     def read(self, tree: ast.expr) -> Any:
         """Return what a tree means: a node, or a literal as Python has it."""
@@ -157,7 +136,7 @@ class Reader:
             if part not in self._meanings:
                 self._meanings[part] = self._read(part)
             if part is not tree and isinstance(self._meanings[part], list):
-                self.node(part)  # so that nodes are made in the order of writing
+                self.node(part)  # nodes are made in the order of writing
         self._depth -= 1
         return self._meanings[tree]
 
@@ -176,16 +155,24 @@ class Reader:
             case ast.BinOp(left, ast.Pow(), right):
                 return self.power(tree, left, right)
             case ast.BinOp(left, op, right):
-                return self._binary(tree, left, op, right)
+                pair = self.nodes([left, right])
+                if isinstance(op, ast.BitAnd | ast.BitOr) and {n.dtype for n in pair} != {BOOL}:
+                    wrong = left if pair[0].dtype is not BOOL else right
+                    self.fault(f"this is no mask: {TIGHT}", wrong, DtypeError)
+                return self._apply(tree, op, *pair)
             case ast.BoolOp(op, parts):
-                return self._joined(tree, op, [self.node(part) for part in parts])
-            case ast.Compare(left, ops, parts):
-                return self._compare(tree, ops, [left, *parts])
+                return reduce(partial(self._apply, tree, op), map(self.node, parts))
+            case ast.Compare(left, ops, rights):
+                pairs = zip(ops, [left, *rights], rights)
+                masks = [self._apply(tree, op, *self.nodes(pair)) for op, *pair in pairs]
+                return reduce(partial(self._apply, tree, ast.And()), masks)
             case ast.IfExp(condition, yes, no):
                 mask = self.node(condition)
                 return self.make(tree, TABLE["where"], mask, *self.nodes([yes, no]))
+            case ast.Slice(low, high, step):
+                return slice(*[bound and self.read(bound) for bound in (low, high, step)])
             case ast.Subscript(value, key):
-                return self.make(tree, index, self.node(value), self._key(key))
+                return self.make(tree, index, self.node(value), self.setting(key))
             case ast.Attribute(value, "T"):
                 return self.make(tree, TABLE["transpose"], self.node(value))
             case ast.Attribute(_, name):
@@ -196,7 +183,7 @@ class Reader:
                 return call(self, tree, name)
             case ast.Call(function):
                 self.read(function)
-                self.fault("only a named function can be called: for a product write *", function)
+                self.fault("only a named function can be called: for a product write *", tree)
         self.fault(f"{type(tree).__name__.lower()} is not in the grammar", tree)
 
     def _name(self, tree: ast.Name) -> Any:
@@ -207,81 +194,41 @@ class Reader:
                 return known[name]
         if name in self.functions:
             self.fault(f"{name!r} is a function: write {name}(…), or take another name", tree)
-        if name in self.constants and name not in self.values:
-            return self.constants[name]
+        if name in NUMBERS and name not in self.values:
+            return NUMBERS[name]
         if self.closed:
             self.fault(f"{name!r} is no number: a value is made of numbers and lists", tree)
         node = self.variables[name] = self.make(tree, var, name, self.values.get(name))
-        self._limit += 10 * node.size
+        self._room += 10 * node.size
         return node
 
     def _unary(self, tree: ast.expr, op: ast.unaryop, operand: ast.expr) -> Any:
-        """Return ``-x``, ``+x``, ``~x`` or ``not x``; a minus before a number belongs to it."""
+        """Return ``-x``, ``+x``, ``~x`` or ``not x``; a sign before a number belongs to it."""
         value = self.read(operand)
-        if isinstance(op, ast.USub) and is_number(value):
-            return -value
         if isinstance(op, ast.UAdd):
-            return value if is_number(value) else self.node(operand)
+            return value if type(value) in PLAIN else self.node(operand)
+        if isinstance(op, ast.USub) and type(value) in PLAIN:
+            return -value
         return self._apply(tree, op, self.node(operand))
-
-    def _binary(self, tree: ast.expr, left: ast.expr, op: ast.operator, right: ast.expr) -> Node:
-        pair = self.nodes([left, right])
-        if isinstance(op, ast.BitAnd | ast.BitOr):
-            for part, node in zip((left, right), pair, strict=True):
-                if node.dtype is not BOOL:
-                    self.fault(f"& and | join masks, and this is none; {TIGHT}", part, DtypeError)
-        return self._apply(tree, op, *pair)
 
     def power(self, tree: ast.expr, base: ast.expr, exponent: ast.expr) -> Node:
         """Return ``base ** exponent``; an exponent without variables has to be of a sane size."""
-        self.read(base)
         value = self.read(exponent)
-        if is_number(value):
+        if type(value) in PLAIN:
             operands = [self.node(base), value]
         else:
             operands = self.nodes([base, exponent])
             value = operands[1].value if operands[1] in self._fixed else 1
         if not np.all(np.abs(value) <= MAX_EXPONENT):
             largest = max(np.ravel(value), key=abs)
-            self.fault(
-                f"exponent {largest:g}: expected between -{MAX_EXPONENT} and {MAX_EXPONENT}",
-                exponent,
-            )
+            limits = f"between -{MAX_EXPONENT} and {MAX_EXPONENT}"
+            self.fault(f"exponent {largest:g}: expected one {limits}", exponent)
         return self.make(tree, pow, *operands)
-
-    def _compare(self, tree: ast.expr, ops: list[ast.cmpop], parts: list[ast.expr]) -> Node:
-        """Return ``a < b < c …``: every comparison of neighbours, joined by and."""
-        found = [
-            self._apply(tree, op, *self.nodes(parts[k : k + 2])) for k, op in enumerate(ops)
-        ]
-        return self._joined(tree, ast.And(), found)
-
-    def _joined(self, tree: ast.expr, op: ast.boolop, masks: list[Node]) -> Node:
-        result, *others = masks
-        for mask in others:
-            result = self._apply(tree, op, result, mask)
-        return result
 
     def _apply(self, tree: ast.expr, op: ast.AST, *nodes: Node) -> Node:
         if type(op) not in OPERATORS:
             self.fault(f"{type(op).__name__.lower()} is not in the grammar", tree)
         return self.make(tree, TABLE[OPERATORS[type(op)]], *nodes)
-
-    def _key(self, tree: ast.expr) -> Any:
-        """Return what stands between the brackets of ``x[0, 1:3, ..., None]``."""
-        match tree:
-            case ast.Tuple(parts):
-                return tuple([self._key(part) for part in parts])
-            case ast.Slice():
-                bounds = [tree.lower, tree.upper, tree.step]
-                return slice(*(bound and self._bound(bound) for bound in bounds))
-        return self.setting(tree)
-
-    def _bound(self, tree: ast.expr) -> int:
-        value = self.read(tree)
-        if type(value) is not int:
-            self.fault("the bounds of a slice are integers, as in x[1:3]", tree)
-        return value
 
     # -- nodes -------------------------------------------------------------------------------
 
@@ -291,21 +238,18 @@ class Reader:
             with making(source=self.text.source(*span(tree))):
                 node = function(*args, **more)
         except GraphError as problem:
-            missing = [repr(name) for name in self.variables if name not in self.values]
-            hint = f"; variables without a value are taken for scalars: {', '.join(missing)}"
-            shown = isinstance(problem, ShapeError) and missing
-            raise self.text.fault(
-                f"{problem}{hint if shown else ''}", *span(tree), type(problem)
-            ) from None
+            free = [repr(name) for name in self.variables if name not in self.values]
+            hint = f"; variables without a value are taken for scalars: {', '.join(free)}"
+            message = f"{problem}{hint if free and isinstance(problem, ShapeError) else ''}"
+            raise self.text.fault(message, *span(tree), type(problem)) from None
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as problem:
             # A setting of a kind the function did not foresee, such as reshape(x, True).
-            name = getattr(function, "__name__", "this")
-            message = f"{name} cannot take these settings: {problem}"
+            message = f"{function.__name__} cannot take these settings: {problem}"
             raise self.text.fault(message, *span(tree)) from None
         if not isinstance(node, Node):
             self.fault("this gives no single node", tree)
-        if node.inputs and node.size > self._limit:
-            self.fault(f"this would have more than {self._limit} entries", tree)
+        if node.inputs and node.size > self._room:
+            self.fault(f"this would have more than {self._room} entries", tree)
         if node.op != "variable" and node.size <= MAX_KNOWN and self._fixed.issuperset(node.inputs):
             self._fixed.add(node)
         return node
@@ -327,45 +271,31 @@ class Reader:
     def setting(self, tree: ast.expr) -> Any:
         """Return a literal as it is written, but a list with nodes in it as one node."""
         value = self.read(tree)
-        mixed = isinstance(value, list) and any(isinstance(x, Node) for x in leaves(value))
-        return self.node(tree) if mixed else value
+        if isinstance(tree, ast.Tuple):
+            return tuple([self.setting(part) for part in tree.elts])
+        return self.node(tree) if any(isinstance(x, Node) for x in leaves(value)) else value
 
     def _constant(self, tree: ast.expr, value: Any, dtype: Dtype) -> Node:
-        self._shape(tree)
         entries = list(leaves(value))
-        if any(isinstance(x, Node) for x in entries):
-            assert isinstance(tree, ast.List)
+        if isinstance(tree, ast.List) and any(isinstance(x, Node) for x in entries):
             return self.make(tree, TABLE["stack"], self.nodes(tree.elts))
+        if not entries:
+            self.fault("an empty list has no entries: write at least one", tree)
+        if not all(type(x) in PLAIN for x in entries):
+            self.fault(SETTINGS, tree)
         if dtype is INT64 and not all(type(x) is int and abs(x) < 2**53 for x in entries):
             dtype = FLOAT64
-        if not isinstance(value, list):
-            label = value.label if isinstance(value, Labelled) else None
-            number = value if dtype is INT64 else float(value)  # NumPy's integers end at 2**64
-            return self.make(tree, const, number, dtype, label)
-        return self.make(tree, const, np.array(value, dtype), dtype)
-
-    def _shape(self, tree: ast.expr) -> Shape:
-        """Return the shape of a literal; refuse rows that differ, and what is no number."""
-        value = self.read(tree)
-        if isinstance(value, Node):
-            return value.shape
-        if not isinstance(tree, ast.List):
-            if not is_number(value):
-                self.fault(SETTINGS, tree)
-            return ()
-        if not tree.elts:
-            self.fault("an empty list has no entries: write at least one", tree)
-        shapes = [self._shape(part) for part in tree.elts]
-        for part, shape in zip(tree.elts, shapes, strict=True):
-            if shape != shapes[0]:
-                message = f"ragged: this entry has shape {shape}, the first has {shapes[0]}"
-                self.fault(message, part)
-        return (len(shapes), *shapes[0])
+        named = isinstance(value, float) and any(isinstance(n, ast.Name) for n in ast.walk(tree))
+        label = ast.unparse(tree).replace("pi", "π").replace("-", "−") if named else None
+        return self.make(tree, literal, value, dtype, label)
 
 
-def is_number(value: Any) -> bool:
-    """Return whether a literal is a number; True and False are none."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def literal(value: Any, dtype: Dtype, label: str | None) -> Node:
+    """Return a constant, by way of float64, for NumPy has no integers above 2**64."""
+    try:
+        return const(np.array(value, FLOAT64), dtype, label)
+    except ValueError:
+        raise ParseError("ragged: the rows of a matrix have to be equally long") from None
 
 
 def leaves(value: Any) -> Iterator[Any]:

@@ -59,7 +59,7 @@ def check(tape: Tape) -> list[Row]:
         >>> [(row.backward, row.complex_step) for row in check(gg.tape(x * x))]
         [(4.0, 4.0)]
     """
-    _ = tape.seed
+    _ = tape.seed  # raises where there is no backward pass
     moved = [n for n in tape.nodes if n.primitive is VARIABLE and n.active]
     known = {n: tape.value(n) for n in tape.nodes if n.is_leaf}
     rng = np.random.default_rng(0)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["apply", "parsed"]
 
+PHASES = ("forward", "backward")
+
 
 def apply(session: Session, saved: Saved, file: str) -> None:
     """Put a session where a saved one was.
@@ -30,6 +32,7 @@ def apply(session: Session, saved: Saved, file: str) -> None:
     Raises:
         GraphError: when it does not fit; then the session and the graph are as they were.
     """
+    file = quoted(file, 200)
     same = saving.fingerprint(session.tape.nodes) == saved.graph
     if same:
         root, expression, cotangent = session.tape.root, session.expression, session.cotangent
@@ -58,13 +61,13 @@ def parsed(saved: Saved, file: str) -> Node:
     """Return the graph of a session's expression, with its values."""
     if not saved.expression:
         raise GraphError(
-            f"{quoted(file)} is of another graph, made in Python: load it into a session on that "
+            f"{file} is of another graph, made in Python: load it into a session on that "
             f"graph. Its variables are {_listed([name for name, _ in saved.values])}"
         )
     try:
         root = parse(saved.expression, **dict(saved.values))
     except (GraphError, TypeError) as problem:
-        raise GraphError(f"the expression in {quoted(file)}: {problem}") from None
+        raise GraphError(f"the expression in {file}: {problem}") from None
     return root
 
 
@@ -78,16 +81,15 @@ def _values(saved: Saved, nodes: list[Node], file: str) -> list[tuple[Node, Any]
     found = [n for n in nodes if n.primitive is VARIABLE]
     if [n.name for n in found] != [name for name, _ in saved.values]:
         raise GraphError(
-            f"{quoted(file)} has values for {_listed([name for name, _ in saved.values])}, but "
+            f"{file} has values for {_listed([name for name, _ in saved.values])}, but "
             f"this graph has {_listed([n.name for n in found])}"
         )
     values = []
     for node, (name, given) in zip(found, saved.values):
-        value = as_value(given, node.dtype, f"value of {quoted(name)} in {quoted(file)}")
+        value = as_value(given, node.dtype, f"value of {quoted(name)} in {file}")
         if value.shape != node.shape:
             raise ShapeError(
-                f"{quoted(name)} has shape {value.shape} in {quoted(file)}, but {node.shape} in "
-                f"this graph"
+                f"{quoted(name)} has shape {value.shape} in {file}, but {node.shape} in this graph"
             )
         values.append((node, value))
     return values
@@ -98,15 +100,17 @@ def _state(session: Session, saved: Saved, nodes: list[Node], file: str) -> Any:
         breakpoints = [saving.breakpoint_of(b, nodes) for b in saved.breakpoints]
         watches = [saving.node_at(k, nodes) for k in saved.watches]
     except (KeyError, TypeError, ValueError) as problem:
-        raise GraphError(f"{quoted(file)} is damaged: {problem}") from None
+        raise GraphError(f"{file} is damaged: {problem}") from None
     position = type(session.position)(saved.phase, saved.step)
     return replace(
         session.state, position=position, breakpoints=tuple(breakpoints), watches=tuple(watches),
-        repeat="", question=None,
+        repeat="", asking=False,
     )  # fmt: skip
 
 
 def _check_position(session: Session, file: str) -> None:
     phase, step = session.position
+    if phase == "backward" and session.timeline.backward is None or phase not in PHASES:
+        raise GraphError(f"{file} is damaged: there is no {quoted(phase)} pass")
     if not 0 <= step <= session.timeline.steps_of(phase):
-        raise GraphError(f"{quoted(file)} is damaged: there is no {phase} step {step}")
+        raise GraphError(f"{file} is damaged: there is no {phase} step {step}")

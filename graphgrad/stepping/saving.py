@@ -15,7 +15,9 @@ import hashlib
 import json
 import math
 import os
-import tempfile
+import secrets
+import shutil
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -141,30 +143,21 @@ def write(path: str, content: bytes) -> None:
         OSError: when it cannot be written.
     """
     folder, name = os.path.split(os.path.abspath(path))
-    if os.path.isdir(path):
-        raise IsADirectoryError(21, "Is a directory", path)
-    handle, temporary = tempfile.mkstemp(prefix=f".{name[:40]}.", dir=folder)
+    draft = os.path.join(folder, f".{name[:40]}.{secrets.token_hex(4)}")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with open(draft, "xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, _mode(path))
-        os.replace(temporary, path)
-    except BaseException:
+        if os.path.isfile(path):
+            shutil.copymode(path, draft)
+        os.replace(draft, path)
+    except BaseException as problem:
         with contextlib.suppress(OSError):
-            os.unlink(temporary)
+            os.unlink(draft)
+        if isinstance(problem, OSError):
+            problem.filename = path
         raise
-
-
-def _mode(path: str) -> int:
-    """Return the permissions of the file that is there, else those of a new one."""
-    try:
-        return os.stat(path).st_mode & 0o777
-    except OSError:
-        mask = os.umask(0)
-        os.umask(mask)
-        return 0o666 & ~mask
 
 
 # -- reading ---------------------------------------------------------------------------------
@@ -177,6 +170,8 @@ def read(path: str) -> Saved:
         GraphError: when it is no session, cut off, damaged, or from a later version.
         OSError: when it cannot be read.
     """
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise _fault(path, "it is no file")
     with open(path, "rb") as file:
         content = file.read(LARGEST + 1)
     try:

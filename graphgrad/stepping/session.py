@@ -9,98 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any
 
-from graphgrad.drawing.scene import Scene
 from graphgrad.errors import GraphError
-from graphgrad.explain.mistakes import WrongRun, run_mistake
 from graphgrad.explain.names import visible
 from graphgrad.explain.numbers import DIGITS
-from graphgrad.explain.steps import Wording
 from graphgrad.graph import Node
 from graphgrad.recorder import Tape
 from graphgrad.stepping import commands as commands  # fills the table
-from graphgrad.stepping.breakpoints import Breakpoint
 from graphgrad.stepping.nodes import Nodes
 from graphgrad.stepping.registry import lookup
+from graphgrad.stepping.state import Recording, State
 from graphgrad.stepping.text import Text, joined, lines, styled
 from graphgrad.stepping.timeline import Position, Timeline
 from graphgrad.stepping.view import View
 
-__all__ = ["Session", "State"]
-
-START = Position("forward", 0)
-
-
-@dataclass(frozen=True)
-class State:
-    """What commands change: where one is, where `run` stops, what is watched.
-
-    Attributes:
-        position: the moment.
-        breakpoints: in the order in which they were set.
-        watches: the nodes shown after each move.
-        repeat: the last movement, which an empty line repeats.
-        mistake: the name of the deliberate mistake shown beside the right steps, or "".
-        question: the number of the quiz's open question; None when there is none.
-        asked: how many questions have been asked.
-        quiz: whether a new question follows a right answer.
-    """
-
-    position: Position = START
-    breakpoints: tuple[Breakpoint, ...] = ()
-    watches: tuple[Node, ...] = ()
-    repeat: str = ""
-    mistake: str = ""
-    question: int | None = None
-    asked: int = 0
-    quiz: bool = False
-
-
-@dataclass(frozen=True)
-class Recording:
-    """A tape and what is read from it; made anew when a variable is set.
-
-    Attributes:
-        tape: the recorded run.
-        digits: significant digits of numbers.
-    """
-
-    tape: Tape
-    digits: int = DIGITS
-    _wrong: dict[str, WrongRun] = field(default_factory=dict)
-
-    def wrong(self, mistake: str) -> WrongRun:
-        """Return the backward pass with a mistake in it."""
-        if mistake not in self._wrong:
-            self._wrong[mistake] = run_mistake(mistake, self.tape)
-        return self._wrong[mistake]
-
-    @cached_property
-    def wording(self) -> Wording:
-        """Names and numbers."""
-        return Wording(self.tape, self.digits)
-
-    @cached_property
-    def timeline(self) -> Timeline:
-        """The moments."""
-        return Timeline(self.tape)
-
-    @cached_property
-    def view(self) -> View:
-        """The sentences."""
-        return View(self.timeline, self.wording)
-
-    @cached_property
-    def nodes(self) -> Nodes:
-        """The nodes by name."""
-        return Nodes(self.wording)
-
-    @cached_property
-    def scene(self) -> Scene:
-        """The picture's items."""
-        return Scene(self.tape, wording=self.wording)
+__all__ = ["Session"]
 
 
 @dataclass(eq=False)
@@ -121,7 +45,7 @@ class Session:
         >>> import graphgrad as gg
         >>> session = gg.step(gg.parse("(x*w - 1)**2", x=2, w=3), interactive=False)
         >>> session.run("next 2")
-        '[1] forward 1/3   v₁ = x × w = 2 × 3 = 6\\n[2] forward 2/3   v₂ = v₁ − 1 = 6 − 1 = 5'
+        '[1] forward 1/3   v₁ = x·w = 2·3 = 6\\n[2] forward 2/3   v₂ = v₁ − 1 = 6 − 1 = 5'
         >>> session.position
         Position(phase='forward', step=2)
     """
@@ -247,7 +171,7 @@ class Session:
         if not line:
             return Text()
         word, rest = split(line)
-        if self.state.question is not None and commands.is_answer(line):
+        if self.state.asking and commands.is_answer(line):
             word, rest = "answer", line
         command = lookup(word)
         answer = command.action(self, rest.strip())

@@ -20,6 +20,7 @@ from graphgrad.explain.numbers import DIGITS
 from graphgrad.graph import Node
 from graphgrad.recorder import Tape
 from graphgrad.stepping import loading, saving
+from graphgrad.stepping.nodes import quoted
 from graphgrad.stepping.session import Session
 from graphgrad.stepping.text import Text
 
@@ -80,7 +81,7 @@ def opened(path: str, digits: int = DIGITS) -> Session:
         OSError: when it cannot be read.
     """
     saved = saving.read(saving.checked_path(path))
-    root = loading.parsed(saved, path)
+    root = loading.parsed(saved, quoted(path, 200))
     session = Session.of(root, expression=saved.expression, digits=digits)
     loading.apply(session, saved, path)
     return session

@@ -15,11 +15,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from graphgrad import dtypes
 from graphgrad.errors import GraphError
 from graphgrad.graph import Node
 from graphgrad.recorder import BackwardStep, ForwardStep, Tape
 
-__all__ = ["Change", "Event", "Position", "Timeline"]
+__all__ = ["START", "Change", "Event", "Position", "Timeline"]
 
 
 class Position(NamedTuple):
@@ -27,6 +28,10 @@ class Position(NamedTuple):
 
     phase: str
     step: int
+
+
+START = Position("forward", 0)
+"""The very start: only the leaves have values."""
 
 
 class Change(NamedTuple):
@@ -105,11 +110,15 @@ class Timeline:
 
     def why_forward_only(self) -> str:
         """Return why there is no backward pass; "" when there is one."""
-        try:
-            _ = self.tape.seed
-        except GraphError as problem:
-            return str(problem)
-        return ""
+        root = self.tape.root
+        if self.backward is not None:
+            return ""
+        if not dtypes.is_float(root.dtype):
+            return f"the root is {root.dtype}, and only floating nodes carry gradients"
+        return (
+            f"the root has shape {root.shape}: give its adjoint, as in gg.step(y, cotangent=…), or "
+            f"reduce it to a scalar first, as in sum(…)"
+        )
 
     def step(self, position: Position) -> ForwardStep | BackwardStep | None:
         """Return the step that led to a moment; None at the start of a phase."""
@@ -166,8 +175,9 @@ class Timeline:
             return Event(step.node, step.node.op, value=step.value, born=born)
         if step is not None:
             node, source = step.edge.node, step.edge.source
-            before = step.before is None or _finite(step.before)
-            born = not _finite(step.after) and _finite(step.upstream) and before
+            known = [step.upstream, *([] if step.before is None else [step.before])]
+            known += [self.tape.value(n) for n in (node, *node.inputs) if not n.is_leaf]
+            born = not _finite(step.after) and all(map(_finite, known))
             arrival = self.tape.arrived(source, step.index)
             return Event(source, node.op, grad=step.after, arrival=arrival, born=born)
         if position.phase == "backward":

@@ -10,6 +10,7 @@ import numpy as np
 from graphgrad.explain.formulas import fill, local_template, operation_template, render
 from graphgrad.explain.names import pretty, visible
 from graphgrad.explain.steps import Wording, adjoint, plain
+from graphgrad.explain.tables import count
 from graphgrad.graph import CONSTANT, VARIABLE, Node
 from graphgrad.recorder import BackwardStep, ForwardStep
 from graphgrad.stepping.text import Text, joined, lines, styled
@@ -47,9 +48,11 @@ class View:
         formula = self.formula(root) or (self.wording.operation(root) if root.inputs else "")
         name = self.names[root]
         formula = "" if formula == name or root.is_leaf else f" = {formula}"
-        steps = f"{line.forward} forward steps"
-        steps += "" if line.backward is None else f", {line.backward} backward steps"
-        return f"{name}{formula}: {steps}"
+        steps = count(line.forward, "forward step")
+        backward = "no backward pass"
+        if line.backward is not None:
+            backward = count(line.backward, "backward step")
+        return f"{name}{formula}: {steps}, {backward}"
 
     def sentence(self, position: Position) -> Text:
         """Return a moment in one line: its number, its place in the phase, what was done."""
@@ -167,7 +170,7 @@ class View:
         parts: list[str] = [name, *([f" = {rule}"] if rule else [])]
         entries = node.size if rule else node.size * node.inputs[i].size
         if known and entries <= SMALL:
-            value = self.tape.local(node, i)
+            value: Any = self.tape.local(node, i)
             shown = self.short(value) if np.ndim(value) <= 2 else rule
             parts += [" = ", styled("value", shown)] if shown != rule else []
         if not rule:

@@ -9,7 +9,7 @@ function describe() {
   if (!item) write($("what"), caption(frame));
   else if (item.kind === "box") {
     write($("what"), `${item.role} ${item.name}`);
-    showFormula(item.made, extras.titles[item.id]);
+    showFormula(item, data.titles[item.id]);
     numbers.push(["value", item.value.join("\n")], ["adjoint", item.adjoint.join("\n")]);
     for (const arrow of items.values()) {
       if (arrow.box !== item.id || !arrow.part || phase === "forward") continue;
@@ -17,29 +17,36 @@ function describe() {
     }
   } else if (item.kind === "arrow") {
     write($("what"), `edge from ${items.get(item.box).name} to ${result(item.dot)}`);
-    showFormula(item.made, "");
+    showFormula(item, "");
     if (item.local && !item.hidden()) numbers.push(["local derivative", item.local]);
-    if (item.part && frame >= item.made) numbers.push(["contribution", item.part]);
-  } else write($("what"), extras.titles[item.id] || "");
+    if (item.part && latest(item) !== undefined) numbers.push(["contribution", item.part]);
+  } else write($("what"), data.titles[item.id] || "");
   $("numbers").replaceChildren(...numbers.filter(([, text]) => text)
     .flatMap(([name, text]) => [make("dt", name), make("dd", text)]));
 }
 
-/** The step's formula, once it has been made; before that, only what will be computed. */
-function showFormula(made, title) {
-  const mathml = made >= 0 && made <= frame && extras.formulas[made];
-  if (mathml) {
-    const parsed = new DOMParser().parseFromString(mathml, "application/xml").documentElement;
-    $("formula").replaceChildren(document.importNode(parsed, true));
-  } else if (made >= 0 && made <= frame) {
+/** The formula of the latest step of an item; before the first, only what will be computed. */
+function showFormula(item, title) {
+  const made = latest(item);
+  if (made === undefined) {
+    if (title && item.made.length) $("formula").replaceChildren(make("p", title));
+    return;
+  }
+  if (!data.formulas[made]) {
     $("formula").replaceChildren(make("p", data.captions[made]));
-  } else if (title) $("formula").replaceChildren(make("p", title));
+    return;
+  }
+  const parsed = new DOMParser().parseFromString(data.formulas[made], "application/xml");
+  $("formula").replaceChildren(document.importNode(parsed.documentElement, true));
 }
+
+/** The last frame up to now in which a step of the item was made. */
+const latest = (item) => item.made.filter((i) => i <= frame).pop();
 
 // -- zoom -----------------------------------------------------------------------------------------
 
 const [, , width, height] = svg.getAttribute("viewBox").split(" ").map(Number);
-const LEGIBLE = 0.8; // a picture that would be drawn at less than half of this starts at its left
+const LEGIBLE = 0.8; // a picture that would be drawn much smaller than this starts at its beginning
 let scale = 1, fitted = true;
 const fitting = () => Math.min(1.6, (stage.clientWidth - 2) / width);
 
@@ -90,7 +97,6 @@ function isDark() {
 
 press("theme", () => {
   document.documentElement.style.colorScheme = isDark() ? "light" : "dark";
-  $("theme").setAttribute("aria-pressed", String(isDark()));
 });
 
 document.addEventListener("keydown", (event) => {

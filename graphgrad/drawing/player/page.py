@@ -1,8 +1,8 @@
 """`play`: a page that steps through both passes of a graph, in one file without any network.
 
 The page holds one SVG, laid out once, a table of what each frame shows, and a script that puts the
-table's classes and texts into the SVG. Formulas and quiz questions are packed (deflate), for they
-repeat themselves: they are four fifths of a large page otherwise.
+table's classes and texts into the SVG. The table with its formulas and quiz questions is packed
+(deflate, which browsers unpack), for it repeats itself: it would be most of a large page.
 """
 
 from __future__ import annotations
@@ -74,8 +74,7 @@ class Player:
             style=f"{_colors(self._theme)}\n{resource('player.css')}",
             picture=picture(self.story, self._layout, f"computational graph of {self.title}"),
             legend=_legend(self.story),
-            data=_json(self.story.data()),
-            extras=_packed(self._extras()),
+            data=_packed(self._data()),
             script="\n\n".join(map(resource, ("player.js", "page.js", "quiz.js"))),
         )
 
@@ -129,12 +128,13 @@ class Player:
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         return {"text/html": self._repr_html_(), "text/plain": repr(self)}
 
-    def _extras(self) -> dict[str, Any]:
-        """Return what the page needs only when somebody looks: formulas, titles, questions."""
+    def _data(self) -> dict[str, Any]:
+        """Return all that the page's script reads."""
         scene = self.story.scene
         titles = {dot.key: plain(dot.title) for dot in scene.dots}
         titles |= {link.box.key: titles[link.dot.key] for link in scene.links}
         return {
+            **self.story.data(),
             "formulas": [self._formula(frame) for frame in self.story.frames],
             "titles": {key: visible(text) for key, text in titles.items()},
             "quiz": [self._questions(frame) for frame in self.story.frames],
@@ -165,11 +165,12 @@ class Player:
         recorded = scene.tape.forward if frame.phase == "forward" else scene.tape.backward
         found = []
         for q in questions(scene.wording, recorded[step - 1]):
-            key = story.focus(frame) if q.kind == "local" else story.seen_at(q.node)
-            if key.startswith("e" if q.kind == "local" else "n"):
+            asked = q.question
+            key = story.focus(frame) if asked.kind == "local" else story.seen_at(asked.node)
+            if key.startswith("e" if asked.kind == "local" else "n"):
                 mistakes = [[_rounded(value), marked(text)] for value, text in q.mistakes]
                 answer = [_rounded(q.answer), _rounded(q.tolerance, 2)]
-                found.append([q.kind, key, marked(q.prompt), *answer, mistakes])
+                found.append([asked.kind, key, marked(asked.text), *answer, mistakes])
         return found
 
 
@@ -261,17 +262,11 @@ def _legend(story: Story) -> str:
     return "".join([*rows, "<li>thick: current step</li><li>dashed, –: not yet</li>"])
 
 
-def _json(data: Any) -> str:
-    """Return JSON that may stand in a script element, whatever its texts say."""
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
-    for c in "<>&\u2028\u2029":
-        text = text.replace(c, f"\\u{ord(c):04x}")
-    return text
-
-
 def _rounded(x: float, digits: int = 6) -> float:
     return float(f"{x:.{digits}g}")
 
 
 def _packed(data: Any) -> str:
-    return base64.b64encode(zlib.compress(_json(data).encode(), 9)).decode()
+    """Return data as compressed JSON in letters that mean nothing to HTML."""
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    return base64.b64encode(zlib.compress(text.encode(), 9)).decode()

@@ -1,14 +1,19 @@
-"use strict";
 // Shows one frame after another. All texts and states come from Python; nothing is computed here
 // but where we are. Texts carry a tab before and after a name that bears a bar.
 
 const $ = (id) => document.getElementById(id);
-const data = JSON.parse($("data").textContent);
+
+async function unpack(text) {
+  const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+  return new Response(stream).json();
+}
+
+const data = await unpack($("data").textContent);
 const svg = $("graph"), stage = $("stage"), slider = $("slider");
 const last = data.captions.length - 1;
 const STATES = { p: "pending", c: "current", d: "done", i: "idle" };
-let extras = { formulas: [], titles: {}, quiz: [] }; // unpacked a moment after the page is shown
-let frame = -1, phase = "", playing = 0, pointed = "", focused = "";
+let frame = -1, phase = "", playing = 0, settling = 0, pointed = "", focused = "";
 let asked = null, hiding = false; // the quiz: what it asks for; whether local derivatives are hidden
 const breakpoints = new Set();
 
@@ -131,7 +136,10 @@ function read(element) {
 }
 
 /** What an operation makes: the name of its box; for a group, the group's. */
-const result = (dot) => (items.get(makes.get(dot)) || items.get(dot)).name;
+function result(dot) {
+  const item = items.get(dot);
+  return item.base.includes("set") ? `group ${item.name}` : items.get(makes.get(dot)).name;
+}
 
 const makes = new Map(Object.values(data.links)); // the box an operation makes
 const items = new Map();
@@ -198,7 +206,7 @@ function go(target) {
   const touched = near ? changes[Math.max(i, frame)] : items.values();
   frame = i;
   render(touched);
-  follow(items.get(data.focus[i] || data.focus[i + 1]));
+  if (!settling) settling = requestAnimationFrame(settle);
 }
 
 /** Makes the page show the frame; only what differs is touched. */
@@ -217,8 +225,14 @@ function render(touched) {
   slider.setAttribute("aria-valuetext", where(frame));
   $("first").disabled = $("back").disabled = frame === 0;
   $("next").disabled = $("last").disabled = frame === last;
-  describe();
   pose();
+}
+
+/** What need not be done more often than the screen is drawn. */
+function settle() {
+  settling = 0;
+  describe();
+  follow(items.get(data.focus[frame] || data.focus[frame + 1]));
 }
 
 const stops = (i) => [...breakpoints].some((id) => at(items.get(id).states, i) === "current");

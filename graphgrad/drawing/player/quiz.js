@@ -9,7 +9,7 @@ function pose() {
   const kinds = $("quiz").hidden ? [] : $("kinds").value.split(" ");
   hiding = kinds.includes("local");
   svg.classList.toggle("hiding", hiding);
-  queue = (extras.quiz[frame + 1] || []).filter(([kind]) => kinds.includes(kind));
+  queue = (data.quiz[frame + 1] || []).filter(([kind]) => kinds.includes(kind));
   ask();
 }
 
@@ -80,22 +80,12 @@ press("ask", () => {
 
 // -- the beginning --------------------------------------------------------------------------------
 
-async function unpack() {
-  const bytes = Uint8Array.from(atob($("extras").textContent), (c) => c.charCodeAt(0));
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
-  extras = await new Response(stream).json();
-  describe();
-  pose();
-}
-
 function start() {
   slider.max = last;
   write($("longest"), data.captions.reduce((a, b) => (b.length > a.length ? b : a)));
-  $("theme").setAttribute("aria-pressed", String(isDark()));
   fit();
-  if (scale < LEGIBLE / 2) { zoom(LEGIBLE, 0, 0); fitted = false; }
+  if (scale < 0.75 * LEGIBLE) zoom(LEGIBLE, 0, 0);
   go(0);
-  unpack();
 }
 
 start();

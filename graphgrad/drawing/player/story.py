@@ -147,8 +147,10 @@ class Story:
     def _box(self, box: Box) -> list[Any]:
         arrivals = self._arrivals(box)
         forward = [box.forward_step] if box.forward_step else []
-        frames = self._around(forward, [*arrivals, 0, 1], self._updated.get(box))
-        made = self.index["forward", box.forward_step] if box.forward_step else -1
+        update = self._updated.get(box)
+        frames = self._around(forward, [*arrivals, 0, 1], update)
+        made = [self.index["forward", k] for k in forward]
+        made += [self.index["update", update]] if update else []
         return [
             marked(box.name),
             self._states(box, frames),
@@ -167,8 +169,8 @@ class Story:
             frames: Iterable[int] = range(len(self.frames))
         else:
             frames = self._around(self._forward_steps(arrow.dot), backward)
-        last = self.index["backward", backward[-1]] if backward else -1
-        return [self._states(arrow, frames), arrow.box.key, arrow.dot.key, last]
+        made = [self.index["backward", k] for k in backward]
+        return [self._states(arrow, frames), arrow.box.key, arrow.dot.key, made]
 
     def _dot_frames(self, dot: Dot) -> Iterable[int]:
         if dot.group:

@@ -13,6 +13,6 @@ from graphgrad.stepping.commands import (
 from graphgrad.stepping.commands.teaching import beside, is_answer
 
 __all__ = [
-    "beside", "changing", "checking", "filing", "helping", "is_answer", "looking", "moving", "stopping",
-    "teaching",
+    "beside", "changing", "checking", "filing", "helping", "is_answer", "looking", "moving",
+    "stopping", "teaching",
 ]  # fmt: skip

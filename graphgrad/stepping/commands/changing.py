@@ -22,8 +22,9 @@ __all__ = ["replay"]
 def set_(session: Session, argument: str) -> str:
     """Give a variable another value; replay to the same step.
 
-    Breakpoints and watches stay. A value is written set w 5 or set w = 5, for a vector or matrix
-    as a list: set W [[1, 2], [3, 4]]. The variable itself is set, as by node.value = 5 in Python.
+    Breakpoints and watches stay. A value is written set w 5 or set w = 5, for a
+    vector or matrix as a list: set W [[1, 2], [3, 4]]. The variable itself is
+    set, as by node.value = 5 in Python.
     """
     name, text = _split(session, argument)
     node = session.nodes.find(name)

@@ -24,12 +24,13 @@ MOST = 40
 def verify(session: Session, argument: str) -> str:
     """Check the gradient by another method, the complex step.
 
-    Each variable is moved by a tiny imaginary amount; the imaginary part of the root divided by
-    it is the derivative. This is a check by numbers; the proof by symbols (graphgrad.proof) is
-    not installed yet.
+    Each variable is moved by a tiny imaginary amount; the imaginary part of the
+    root divided by it is the derivative. This is a check by numbers; the proof by
+    symbols (graphgrad.proof) is not installed yet.
     """
     if argument:
         raise GraphError(f"verify takes no argument, got {quoted(argument)}")
+    session.timeline.steps_of("backward")
     rows = check(session.tape)
     wrong = sum(not row.agree for row in rows)
     verdict = (

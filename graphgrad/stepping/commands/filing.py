@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from graphgrad.drawing.figure import writer_of
 from graphgrad.drawing.layout import run_graphviz
 from graphgrad.drawing.scene import Frame
-from graphgrad.errors import DrawingError, GraphError
+from graphgrad.errors import DrawingError
 from graphgrad.explain.names import visible
 from graphgrad.stepping import loading, saving
 from graphgrad.stepping.registry import command
@@ -22,7 +22,10 @@ GROUP = "files"
 
 @command("draw FILE", group=GROUP, takes="file")
 def draw(session: Session, argument: str) -> str:
-    """Write the picture of this moment: .svg, .pdf, .png or .dot."""
+    """Write the picture of this moment.
+
+    The ending tells the format: .svg, .pdf, .png or .dot.
+    """
     path = saving.checked_path(argument)
     format = os.path.splitext(path)[1][1:].lower()
     if not format:
@@ -36,16 +39,20 @@ def draw(session: Session, argument: str) -> str:
 @command("play FILE", group=GROUP, takes="file")
 def play(session: Session, argument: str) -> str:
     """Write the HTML player: one file for any browser, offline."""
-    raise GraphError("play: the player is not installed yet")
+    from graphgrad.drawing.player import page  # only here: it brings the whole page along
+
+    path = saving.checked_path(argument)
+    page.play(session.tape, digits=session.recording.digits).save(path)
+    return f"wrote {visible(argument)}"
 
 
 @command("save FILE", group=GROUP, takes="file")
 def save(session: Session, argument: str) -> str:
     """Save the session as JSON.
 
-    The file holds the expression's text, values, moment, breakpoints and watches. A graph made
-    in Python has no text: its session is saved without it, and loaded into a session on the same
-    graph.
+    The file holds the expression's text, values, moment, breakpoints and watches.
+    A graph made in Python has no text: its session is saved without it, and
+    loaded into a session on the same graph.
     """
     path = saving.checked_path(argument)
     saving.write(path, saving.dump(session).encode())
@@ -56,9 +63,10 @@ def save(session: Session, argument: str) -> str:
 def load(session: Session, argument: str) -> str:
     """Load a session from a file that save wrote.
 
-    The variables' values are set to those saved. A session of an expression brings its graph
-    along. Any other is loaded into a session on the same graph: names, operations and shapes must
-    agree. Nothing in the file is executed, and a file that cannot be loaded changes nothing.
+    The variables' values are set to those saved. A session of an expression
+    brings its graph along. Any other is loaded into a session on the same graph:
+    names, operations and shapes must agree. Nothing in the file is executed, and
+    a file that cannot be loaded changes nothing.
     """
     loading.apply(session, saving.read(saving.checked_path(argument)), argument)
     return lines([f"loaded {visible(argument)}", session.move(session.position)])

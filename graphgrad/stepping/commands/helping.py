@@ -20,7 +20,8 @@ GROUPS = ("moving", "looking", "stopping", "changing", "learning", "files", "ses
 def help_(session: Session, argument: str) -> str:
     """List the commands, or tell of one.
 
-    An empty line repeats the last movement; a line that begins with # is a comment.
+    An empty line repeats the last movement; a line that begins with # is a
+    comment.
     """
     if argument:
         return _about(lookup(argument))

@@ -33,8 +33,8 @@ MOST = 40
 def where(session: Session, argument: str) -> str:
     """Draw the graph at this moment.
 
-    The current step is drawn in double lines, what is to come dotted. A picture that is too wide
-    for the terminal becomes a list, one line per value.
+    The current step is drawn in double lines, what is to come dotted. A picture
+    that is too wide for the terminal becomes a list, one line per value.
     """
     if argument:
         raise GraphError(f"where takes no argument, got {quoted(argument)}: show NODE tells of one")
@@ -46,7 +46,7 @@ def where(session: Session, argument: str) -> str:
 
 @command("list [all]", "l", group=GROUP)
 def list_(session: Session, argument: str) -> str:
-    """List the steps around this moment; list all lists every step."""
+    """List the steps around this moment, or all."""
     if argument not in ("", "all"):
         raise GraphError(f"list {quoted(argument)}: expected list, or list all")
     line = session.timeline
@@ -63,9 +63,9 @@ def list_(session: Session, argument: str) -> str:
 def show(session: Session, argument: str) -> str:
     """Show all about a node, in symbols and in numbers.
 
-    Its value, its adjoint so far, its local derivatives, who made and who uses it.
-    NODE is a name (w), a name in the picture (v₃, or typed v3), or a serial number (#17).
-    Without one, it is the node of the current step.
+    Its value, its adjoint so far, its local derivatives, who made and who uses
+    it. NODE is a name (w), a name in the picture (v₃, or typed v3), or a serial
+    number (#17). Without one, it is the node of the current step.
     """
     if not argument:
         event = session.timeline.event(session.position)
@@ -79,8 +79,8 @@ def show(session: Session, argument: str) -> str:
 def rule(session: Session, argument: str) -> str:
     """Show a node's operation as it stands in the rule book.
 
-    Its derivative rules with the names of this graph, then the block that defines it.
-    The name of an operation will do as well: rule tanh.
+    Its derivative rules with the names of this graph, then the block that defines
+    it. The name of an operation will do as well: rule tanh.
     """
     if argument in TABLE:
         return lines([Text(argument), *_block(argument)])

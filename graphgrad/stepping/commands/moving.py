@@ -33,9 +33,10 @@ def _go(session: Session, number: int, tell: bool = False) -> Text:
 def next_(session: Session, argument: str) -> str:
     """Make one step, or N steps.
 
-    Forward, a step computes one node. Backward, it passes one edge: the adjoint of the edge's
-    output times the local derivative goes to the adjoint of its input. Between the two passes
-    lies the start of the backward pass, where the root's adjoint is 1.
+    Forward, a step computes one node. Backward, it passes one edge: the adjoint
+    of the edge's output times the local derivative goes to the adjoint of its
+    input. Between the two passes lies the start of the backward pass, where the
+    root's adjoint is 1.
     """
     count = whole_number(argument, "next", 1)
     here, end = session.timeline.number(session.position), len(session.timeline) - 1
@@ -46,16 +47,16 @@ def next_(session: Session, argument: str) -> str:
 
 def _at_the_end(session: Session) -> str:
     why = session.timeline.why_forward_only()
-    forward_only = f"\nthere is no backward pass: {why}" if why else ""
-    return f"all steps are made: back, goto K or restart go to an earlier moment{forward_only}"
+    note = f"\nthere is no backward pass: {why}" if why else ""
+    return f"all steps are made: back, goto K and restart go to an earlier moment{note}"
 
 
 @command("node", group=GROUP, moves=True)
 def node(session: Session, argument: str) -> str:
     """Finish this node: pass its adjoint along all its edges.
 
-    At the end of a node, that is the next node with all its edges. Forward, it is one step, for
-    there a node is computed in one.
+    At the end of a node, that is the next node with all its edges. Forward, it is
+    one step, for there a node is computed in one.
     """
     _no_argument("node", argument)
     line, here = session.timeline, session.timeline.number(session.position)
@@ -86,8 +87,8 @@ def back(session: Session, argument: str) -> str:
 def goto(session: Session, argument: str) -> str:
     """Go to moment K, the number in square brackets.
 
-    goto 7 is moment 7 of all. goto backward 2 is the moment after two backward steps, and
-    goto forward 0 the start.
+    goto 7 is moment 7 of all. goto backward 2 is the moment after two backward
+    steps, and goto forward 0 the start.
     """
     line = session.timeline
     words = argument.split()

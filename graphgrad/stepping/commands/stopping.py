@@ -18,18 +18,18 @@ GROUP = "stopping"
 
 @command("break [WHERE]", "br", group=GROUP, takes="break")
 def break_(session: Session, argument: str) -> str:
-    """Set a breakpoint, where run stops; without WHERE, list them.
+    """Set a breakpoint, where run stops, or list them.
 
-    break v2              when v₂ is computed, and when a contribution reaches its adjoint
-    break op:mul          at each step of this operation, forward and backward
-    break arrive:w:2      when the second contribution reaches the adjoint of w
-    break nan             where a nan or an infinity is born
-    break if |grad| > 1e3 when the accumulated adjoint of some node gets that large
-    break w if grad < 0   a place and a condition
+    break v2               when v₂ is computed, or its adjoint gets a contribution
+    break op:mul           at each step of this operation, forward and backward
+    break arrive:w:2       when the second contribution reaches the adjoint of w
+    break nan              where a nan or an infinity is born
+    break if |grad| > 1e3  when the adjoint of some node gets that large
+    break w if grad < 0    a place and a condition
 
-    A condition compares grad, |grad|, value or |value| by < <= > >= == with a number; of an array
-    it asks whether it holds for some entry. Values change in the forward pass, grads in the
-    backward pass.
+    A condition compares grad, |grad|, value or |value| by < <= > >= == with a
+    number; of an array it asks whether it holds for some entry. Values change in
+    the forward pass, grads in the backward pass.
     """
     if not argument:
         return lines(_breakpoints(session)) or "no breakpoints"

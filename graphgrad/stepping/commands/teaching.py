@@ -1,4 +1,4 @@
-"""Commands that teach: why, mistake, quiz, answer."""
+"""Commands that teach: why, mistake, quiz, answer, hint, skip."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from graphgrad.errors import GraphError
 from graphgrad.explain.ledger import ledger
 from graphgrad.explain.mistakes import MISTAKES, WrongRun, mistakes
-from graphgrad.explain.nonfinite import certificate
 from graphgrad.explain.quiz import Quiz
 from graphgrad.explain.steps import adjoint, plain
 from graphgrad.recorder import BackwardStep
@@ -29,10 +28,13 @@ GROUP = "learning"
 def why(session: Session, argument: str) -> str:
     """Tell where a node's gradient comes from: the path ledger.
 
-    Every path from the root to the node with its factors, what each contributes, what cancels and
-    what stops a path. why nan tells where the first nan or infinity was born.
+    Every path from the root to the node with its factors, what each contributes,
+    what cancels and what stops a path. why nan tells where the first nan or
+    infinity was born.
     """
     if argument == "nan" and not session.nodes.called("nan"):
+        from graphgrad.explain.nonfinite import certificate
+
         found = certificate(session.tape)
         return str(found) if found else "every value and every adjoint of this run is finite"
     return str(ledger(session.tape, session.nodes.find(argument)))
@@ -40,10 +42,11 @@ def why(session: Session, argument: str) -> str:
 
 @command("mistake [NAME | off]", group=GROUP, takes="mistake")
 def mistake(session: Session, argument: str) -> str:
-    """Show a common mistake beside the right steps; without NAME, list them.
+    """Show a common mistake beside the right steps.
 
-    The wrong backward pass is shown beside the right one, with the first step that differs. From
-    then on, each backward step that the mistake changes is shown as it would come out.
+    Without NAME, list them all. The wrong backward pass is shown beside the right
+    one, with the first step that differs. From then on, each backward step that
+    the mistake changes is shown as it would come out.
     """
     if not argument:
         return str(mistakes(session.tape))
@@ -91,39 +94,68 @@ def _written(run: WrongRun, step: BackwardStep | None) -> str:
 
 @command("quiz [on | off]", group=GROUP)
 def quiz(session: Session, argument: str) -> str:
-    """Ask a question about this run; answer it with answer, or just type the number.
+    """Ask a question about this run; type the answer.
 
-    quiz on asks the next question after each right answer, quiz off asks no more.
+    A number is taken as an answer; answer TEXT is for any other. quiz on asks the
+    next question after each right answer, quiz off asks no more.
     """
     if argument not in ("", "on", "off"):
         raise GraphError(f"quiz {quoted(argument)}: expected quiz, quiz on or quiz off")
     if argument == "off":
-        session.state = replace(session.state, quiz=False, question=None)
+        session.state = replace(session.state, quiz=False, asking=False)
         return "no more questions"
-    return _ask(session, argument == "on" or session.state.quiz)
+    session.state = replace(session.state, quiz=argument == "on" or session.state.quiz)
+    return _ask(session)
 
 
-def _ask(session: Session, more: bool) -> Text:
-    seed = session.state.asked
-    question = Quiz(session.tape, seed).question
-    session.state = replace(session.state, question=seed, asked=seed + 1, quiz=more)
-    return joined([styled("title", "question: "), str(question)])
+def _ask(session: Session) -> Text:
+    quiz = session.recording.quiz
+    if quiz.question is None:
+        session.state = replace(session.state, quiz=False, asking=False)
+        return Text(f"the quiz is over: {quiz.right} of {quiz.asked} right at the first try")
+    session.state = replace(session.state, asking=True)
+    return joined(
+        [styled("title", f"question {quiz.asked + 1} of {len(quiz)}: "), quiz.question.text]
+    )
+
+
+def _open(session: Session) -> Quiz:
+    if not session.state.asking:
+        raise GraphError("no question is open: quiz asks one")
+    return session.recording.quiz
+
+
+def _closed(session: Session, told: Text) -> Text:
+    """Return what was said to the last answer, and the next question if there is to be one."""
+    session.state = replace(session.state, asking=False)
+    return lines([told, _ask(session)]) if session.state.quiz else told
 
 
 @command("answer TEXT", group=GROUP)
 def answer(session: Session, argument: str) -> str:
-    """Answer the question of the quiz."""
-    seed = session.state.question
-    if seed is None:
-        raise GraphError("no question is open: quiz asks one")
+    """Answer the question of the quiz.
+
+    TEXT is a number, or an expression in the names of the graph.
+    """
+    quiz = _open(session)
     if not argument:
         raise GraphError("answer TEXT: expected an answer")
-    verdict = Quiz(session.tape, seed).answer(argument)
-    if not verdict.right:
-        return joined([styled("error", "no"), f": {verdict.message}"])
-    session.state = replace(session.state, question=None)
-    told: list[str] = [joined([styled("value", "yes"), f": {verdict.message}"])]
-    return lines([*told, *([_ask(session, True)] if session.state.quiz else [])])
+    verdict = quiz.answer(argument)
+    if verdict.right:
+        return _closed(session, styled("value", verdict.message))
+    return Text(verdict.message) if verdict.understood else styled("error", verdict.message)
+
+
+@command("hint", group=GROUP)
+def hint(session: Session, argument: str) -> str:
+    """Give the formula for the open question."""
+    return _open(session).hint
+
+
+@command("skip", group=GROUP)
+def skip(session: Session, argument: str) -> str:
+    """Give the solution of the open question."""
+    return _closed(session, Text(_open(session).skip().message))
 
 
 def is_answer(line: str) -> bool:
