@@ -18,12 +18,11 @@ from __future__ import annotations
 
 import ast
 from typing import Any
+from unicodedata import normalize
 
-from graphgrad.errors import ParseError
 from graphgrad.graph import VARIABLE, Node, NumberOrArray, ancestors
 from graphgrad.parsing.excerpt import clean
 from graphgrad.parsing.reader import Reader
-from graphgrad.parsing.scan import identifier
 
 __all__ = ["missing", "parse", "parse_value", "split_assignment"]
 
@@ -56,16 +55,8 @@ def parse(text: str, /, **values: Any) -> Node:
             sine(x)
             ^~~~
     """
-    reader = Reader(clean(text), {identifier(name): value for name, value in values.items()})
-    node = reader.run()
-    for name in reader.values:
-        if name not in reader.variables:
-            listed = ", ".join(map(repr, [*reader.variables][:20])) or "none"
-            raise ParseError(
-                f"a value is given for {name[:100]!r}, which is no variable of the expression; "
-                f"its variables are {listed}"
-            )
-    return node
+    given = {normalize("NFKC", name): value for name, value in values.items()}  # as Python does
+    return Reader(clean(text), given).run()
 
 
 def parse_value(text: str) -> NumberOrArray:
@@ -84,7 +75,7 @@ def parse_value(text: str) -> NumberOrArray:
         >>> parse_value("1e-3"), parse_value("-pi/2"), parse_value("[[1, 2], [3, 4]]").tolist()
         (0.001, -1.5707963267948966, [[1.0, 2.0], [3.0, 4.0]])
     """
-    return Reader(clean(text), closed=True).run(ast.Expr, "one number or list").value
+    return Reader(clean(text), closed=True).run(ast.Expr, "one value such as 2.5 or [1, 2]").value
 
 
 def split_assignment(argument: str) -> tuple[str, NumberOrArray]:
@@ -100,8 +91,11 @@ def split_assignment(argument: str) -> tuple[str, NumberOrArray]:
         >>> split_assignment("x = 2.5")
         ('x', 2.5)
     """
-    reader = Reader(clean(argument), closed=True)
-    value = reader.run(ast.Assign, "name=value, as in x=2 or W=[[1, 2], [3, 4]]").value
+    text, wanted = clean(argument), "name=value, as in x=2 or W=[[1, 2], [3, 4]]"
+    if not text.text.partition("=")[0].strip().isidentifier():
+        raise text.fault(f"expected {wanted}", 0, len(text.text))
+    reader = Reader(text, closed=True)
+    value = reader.run(ast.Assign, wanted).value
     return next(iter(reader.assigned)), value
 
 

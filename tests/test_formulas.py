@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from xml.etree import ElementTree
 
 import numpy as np
@@ -43,14 +44,23 @@ def lesson_16():
 
 def texts(loss, digits=4):
     wording = Wording(gg.tape(loss), digits)
-    return [plain(wording.text(step)) for step in wording.tape.steps]
+    return [same(plain(wording.text(step))) for step in wording.tape.steps]
+
+
+def same(text):
+    """Return text with letters and bars joined, however an editor saved them."""
+    return unicodedata.normalize("NFC", text)
+
+
+def golden(lines):
+    return [same(line) for line in lines]
 
 
 # -- golden --------------------------------------------------------------------------------------
 
 
 def test_lesson_15_in_text():
-    assert texts(lesson_15()) == [
+    assert texts(lesson_15()) == golden([
         "x₁ = x·w = 2·3 = 6",
         "x₂ = x₁ + b = 6 + 1 = 7",
         "d = 4 − x₂ = 4 − 7 = −3",
@@ -61,7 +71,7 @@ def test_lesson_15_in_text():
         "b̄ ← x̄₂ · ∂x₂/∂b = 1 · 1 = 1",
         "x̄ ← x̄₁ · ∂x₁/∂x = x̄₁ · w = 1 · 3 = 3",
         "w̄ ← x̄₁ · ∂x₁/∂w = x̄₁ · x = 1 · 2 = 2",
-    ]
+    ])  # fmt: skip
 
 
 def test_lesson_15_in_latex():
@@ -87,7 +97,7 @@ def test_lesson_15_in_latex():
 
 
 def test_lesson_16_backwards_in_text():
-    assert texts(lesson_16())[4:] == [
+    assert texts(lesson_16())[4:] == golden([
         "v̄₁ ← J̄ · ∂J/∂v₁ = J̄ · 2·v₁ = 1 · 4 = 4",
         "ŷ̄ ← v̄₁ · ∂v₁/∂ŷ = 4 · 1 = 4",
         "ȳ ← v̄₁ · ∂v₁/∂y = 4 · (−1) = −4",
@@ -95,17 +105,17 @@ def test_lesson_16_backwards_in_text():
         "z̄₁ ← ŷ̄ · ∂ŷ/∂z₁ = ŷ̄ · w₂ = 4 · 3 = 12",
         "x̄ ← z̄₁ · ∂z₁/∂x = z̄₁ · w₁ = 12 · 2 = 24",
         "w̄₁ ← z̄₁ · ∂z₁/∂w₁ = z̄₁ · x = 12 · 0.5 = 6",
-    ]
+    ])  # fmt: skip
 
 
 def test_a_reused_node_shows_what_was_there_before():
     x = gg.var("x", 3.0)
-    assert texts((x * x + x).named("y"))[2:] == [
+    assert texts((x * x + x).named("y"))[2:] == golden([
         "v̄₁ ← ȳ · ∂y/∂v₁ = 1 · 1 = 1",
         "x̄ ← ȳ · ∂y/∂x = 1 · 1 = 1",
         "x̄ ← x̄ + v̄₁ · ∂v₁/∂x (input 1) = x̄ + v̄₁ · x = 1 + 1 · 3 = 4",
         "x̄ ← x̄ + v̄₁ · ∂v₁/∂x (input 2) = x̄ + v̄₁ · x = 4 + 1 · 3 = 7",
-    ]
+    ])  # fmt: skip
     wording = Wording(gg.tape(x * x))
     assert r"\left.\frac{\partial v_{1}}{\partial x}\right|_{2}" in wording.latex(
         wording.tape.backward[1]
@@ -114,7 +124,7 @@ def test_a_reused_node_shows_what_was_there_before():
 
 def test_a_sum_as_local_derivative_stands_in_brackets():
     y = gg.tanh(gg.var("x", 0.5)).named("y")
-    assert texts(y)[1] == "x̄ ← ȳ · ∂y/∂x = ȳ · (1 − y²) = 1 · 0.7864 = 0.7864"
+    assert texts(y)[1] == same("x̄ ← ȳ · ∂y/∂x = ȳ · (1 − y²) = 1 · 0.7864 = 0.7864")
     wording = Wording(gg.tape(y))
     assert r"\bar{y} \cdot (1 - y^{2})" in wording.latex(wording.tape.backward[0])
 
@@ -344,7 +354,7 @@ def test_the_arithmetic_shown_evaluates_to_the_number_shown(recipe, numbers):
     for step in wording.tape.steps:
         for read, shown in ((read_text, wording.text(step)), (read_latex, wording.latex(step))):
             parts = shown.split(" = ")
-            if len(parts) < 3:  # nothing but names before the number
+            if re.search("[xv][_₀-₉]", parts[-2]):  # names alone stand before the number
                 continue
             scale = 1.0
             if isinstance(step, BackwardStep) and step.before is not None:
@@ -361,7 +371,6 @@ def test_the_formula_in_symbols_evaluates_to_the_number_too(recipe, numbers):
              for n in t.nodes if n.is_leaf is False or n.name}  # fmt: skip
     for step in t.forward:
         text = as_code(wording.operation(step.node))
-        used = {k: v for k, v in known.items() if re.search(rf"\b{k}\b", text)}
         ascii_text = text.translate(str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789"))
         used = {k: v for k, v in known.items() if re.search(rf"\b{k}\b", ascii_text)}
         assert close(gg.parse(ascii_text, **used).value, step.value), text
@@ -465,7 +474,7 @@ def test_names_come_through_in_mathml():
 
 
 def test_words_are_one_identifier_in_mathml():
-    assert "<mi mathvariant=\"normal\">loss</mi>" in mathml(latex_name("loss"))
+    assert '<mi mathvariant="normal">loss</mi>' in mathml(latex_name("loss"))
 
 
 @pytest.mark.parametrize("p", rulebook.ALL, ids=lambda p: p.name)

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import threading
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -71,11 +72,25 @@ def load(text: str) -> ModuleType:
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
         try:
-            spec.loader.exec_module(module)
+            with _vectorizing():
+                spec.loader.exec_module(module)
         except BaseException:
             del sys.modules[name]
             raise
         return module
+
+
+@contextlib.contextmanager
+def _vectorizing() -> Iterator[None]:
+    """Let LLVM pack straight-line code into vectors, which Numba leaves off by default."""
+    import numba
+
+    before = numba.config.SLP_VECTORIZE
+    numba.config.SLP_VECTORIZE = 1
+    try:
+        yield
+    finally:
+        numba.config.SLP_VECTORIZE = before
 
 
 def _written(name: str, text: str) -> Path:

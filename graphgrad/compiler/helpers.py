@@ -11,7 +11,7 @@ __all__ = ["HEADER"]
 HEADER = '''\
 import math
 from math import (
-    acos, asin, atan, atan2, cos, cosh, erf, exp, expm1, floor, inf, log, log1p, nan, sin, sinh,
+    acos, asin, atan, atan2, cos, cosh, erf, erfc, exp, expm1, inf, log, log1p, nan, sin, sinh,
     sqrt, tan, tanh,
 )
 
@@ -20,7 +20,7 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array, populate_array
-from numpy import float32, float64, int64
+from numpy import float32, float64, floor, int64
 
 
 @intrinsic

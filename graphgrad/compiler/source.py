@@ -30,7 +30,7 @@ ARENAS = {
     dtypes.BOOL: "arena_bool",
 }
 LETTERS = "ijklmnpq"
-SMALL_PRODUCT = 32_768
+SMALL_PRODUCT = 500_000
 """Matrix products of fewer multiplications are loops, larger ones calls of BLAS."""
 HELPER = '@njit(error_model="numpy", fastmath={"contract"})'
 DECORATOR = '@njit([{signature}], cache=True, error_model="numpy", fastmath={{"contract"}})'
@@ -69,6 +69,63 @@ class Reduction:
     strides: list[int]
     local_from: int
     name: str
+
+
+@dataclass(frozen=True)
+class Factor:
+    """A matrix in a product: its buffer, where it begins, its strides along the result's axis
+    (rows of the left factor, columns of the right one) and along the other."""
+
+    name: str
+    at: str
+    along: int
+    across: int
+
+    def entry(self, i: str, k: str) -> str:
+        """Return the entry at i along and k across."""
+        return f"{self.name}[{join(self.at, join(times(self.along, i), times(self.across, k)))}]"
+
+    place = entry
+
+
+@dataclass(frozen=True)
+class Span:
+    """Part of an axis that is gone through in steps; one step alone needs no loop."""
+
+    start: int
+    stop: int
+    step: int
+
+    def open(self, writer: Writer, letter: str, depth: int) -> tuple[str, int]:
+        """Write the loop, if any; return the index text and the depth inside."""
+        if self.start + self.step == self.stop:
+            return str(self.start), depth
+        writer.emit(depth, f"for {letter} in range({self.start}, {self.stop}, {self.step}):")
+        return letter, depth + 1
+
+
+def _tiled(n: int, step: int) -> list[Span]:
+    """Return an axis as steps of equal width and, if need be, one narrower step at the end."""
+    whole = n - n % step
+    spans = [Span(0, whole, step)] if whole else []
+    return spans + ([Span(whole, n, n - whole)] if n - whole else [])
+
+
+def times(stride: int, letter: str) -> str:
+    """Return the text of a stride times an index."""
+    if letter.isdigit():
+        return str(stride * int(letter))
+    if " + " in letter and stride != 1:
+        base, more = letter.split(" + ")
+        return join(times(stride, base), times(stride, more))
+    return letter if stride == 1 else ("0" if stride == 0 else f"{stride}*{letter}")
+
+
+def shifted(letter: str, by: int) -> str:
+    """Return an index moved by a number."""
+    if letter.isdigit():
+        return str(int(letter) + by)
+    return f"{letter} + {by}" if by else letter
 
 
 @dataclass
@@ -351,26 +408,52 @@ class Writer:
     def _product_loops(
         self, node: Node, a: View, b: View, at_a: str, at_b: str, at_y: str, depth: int
     ) -> None:
+        """Write a small product as tiles of results that stay in registers over the inner sum."""
         m, n, k = node.shape[-2], node.shape[-1], a.shape[-1]
-        A, B, Y = (self.name(v) for v in (a.root, b.root, node))
-        zero = f"{node.dtype.name}(0)"
-        y = f"{Y}[{join(at_y, f'{n}*i + j')}]"
-        x = f"{A}[{join(at_a, index(a.strides[-2:], 0, 'ik'))}]"
-        w = f"{B}[{join(at_b, index(b.strides[-2:], 0, 'kj'))}]"
-        self.emit(depth, f"for i in range({m}):")
-        if b.strides[-1] != 1 and b.strides[-2] == 1 and a.strides[-1] == 1:
-            self.emit(depth + 1, f"for j in range({n}):")
-            self.emit(depth + 2, f"total = {zero}")
-            self.emit(depth + 2, f"for k in range({k}):")
-            self.emit(depth + 3, f"total = add(total, {x} * {w})")
-            self.emit(depth + 2, f"{y} = total")
-            return
+        left = Factor(self.name(a.root), at_a, a.strides[-2], a.strides[-1])
+        right = Factor(self.name(b.root), at_b, b.strides[-1], b.strides[-2])
+        out = Factor(self.name(node), at_y, n, 1)
+        if right.along != 1 and left.along == 1 and n == 1:
+            left, right, out, m, n = right, left, Factor(out.name, at_y, 1, n), n, m
+        if right.along != 1 and m > 1:
+            right = self._packed(node, right, n, k, depth)
+        wide = 64 // node.dtype.itemsize
+        for rows in _tiled(m, 4):
+            for columns in _tiled(n, wide):
+                self._tile(node, (left, right, out), rows, columns, k, depth)
+
+    def _packed(self, node: Node, right: Factor, n: int, k: int, depth: int) -> Factor:
+        """Copy a factor so that the entries a vector takes stand side by side."""
+        self.emit(depth, f"packed = np.empty({n * k}, {node.dtype.name})")
+        self.emit(depth, f"for k in range({k}):")
         self.emit(depth + 1, f"for j in range({n}):")
-        self.emit(depth + 2, f"{y} = {zero}")
-        self.emit(depth + 1, f"for k in range({k}):")
-        self.emit(depth + 2, f"x = {x}")
-        self.emit(depth + 2, f"for j in range({n}):")
-        self.emit(depth + 3, f"{y} = {y} + x * {w}")
+        self.emit(depth + 2, f"packed[{n}*k + j] = {right.entry('j', 'k')}")
+        return Factor("packed", "0", 1, n)
+
+    def _tile(
+        self,
+        node: Node,
+        factors: tuple[Factor, Factor, Factor],
+        rows: Span,
+        columns: Span,
+        k: int,
+        depth: int,
+    ) -> None:
+        left, right, out = factors
+        i, depth = rows.open(self, "i", depth)
+        j, depth = columns.open(self, "j", depth)
+        tile = [(r, c) for r in range(rows.step) for c in range(columns.step)]
+        for r, c in tile:
+            self.emit(depth, f"y{r}_{c} = {node.dtype.name}(0)")
+        self.emit(depth, f"for k in range({k}):")
+        for r in range(rows.step):
+            self.emit(depth + 1, f"x{r} = {left.entry(shifted(i, r), 'k')}")
+        for c in range(columns.step):
+            self.emit(depth + 1, f"w{c} = {right.entry(shifted(j, c), 'k')}")
+        for r, c in tile:
+            self.emit(depth + 1, f"y{r}_{c} += x{r} * w{c}")
+        for r, c in tile:
+            self.emit(depth, f"{out.place(shifted(i, r), shifted(j, c))} = y{r}_{c}")
 
     def _move(self, node: Node) -> None:
         targets = places(node)

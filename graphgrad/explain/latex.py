@@ -192,10 +192,11 @@ def _join_letters(parent: Element) -> None:
 
 
 def _mark_signs(parent: Element) -> None:
-    """Mark a minus after another operator as a sign, so that no browser spaces it as an operation."""
+    """Mark a minus after another operator as a sign, which browsers space less."""
     previous: Element | None = None
     for child in parent:
-        if child.tag == "mo" and child.text in ("−", "-") and previous is not None:
-            if previous.tag == "mo" and previous.text not in (")", "]", "|"):
-                child.set("form", "prefix")
+        minus = child.tag == "mo" and child.text in ("−", "-")
+        after = previous is not None and previous.tag == "mo" and previous.text not in tuple(")]|")
+        if minus and after:
+            child.set("form", "prefix")
         previous = child

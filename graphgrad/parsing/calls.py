@@ -55,11 +55,7 @@ def vocabulary() -> dict[str, Callable[..., Any]]:
 
 
 def call(reader: Reader, tree: ast.Call, name: ast.Name) -> Node:
-    """Return the node of a call.
-
-    Raises:
-        ParseError: when there is no such function, or its arguments do not fit.
-    """
+    """Return the node of a call; refuse unknown functions and arguments that do not fit."""
     if reader.closed:
         reader.fault("a value has no functions in it: write it as numbers", tree)
     keywords: dict[str, ast.expr] = {}
@@ -106,24 +102,18 @@ def _convert(reader: Reader, function: Callable[..., Any], arguments: dict[str, 
     first = next(iter(arguments))
     # A composite has one input, so that the call makes a graph: plain numbers fit its others.
     count = len(function.rules) if isinstance(function, Primitive) else 1
+    inputs = [key for key in list(arguments)[:count] if key not in ("counter", "indices")]
     whole = [key for key in arguments if key == "counter" or key == first == "indices"]
-    inputs = [key for key in list(arguments)[:count] if key not in whole]
     made: dict[str, Any] = {key: reader.node(arguments[key], INT64) for key in whole}
     if isinstance(function, Primitive) and function.variadic:
-        made[first] = _members(reader, function.name, arguments[first])
+        part = arguments[first]
+        if not isinstance(part, ast.List | ast.Tuple) and not isinstance(reader.read(part), Node):
+            reader.fault(f"{function.name} takes a list of parts, as in [a, b]", part)
+        listed = isinstance(part, ast.List | ast.Tuple)
+        made[first] = reader.nodes(part.elts) if listed else reader.node(part)
     else:
         made.update(zip(inputs, reader.nodes([arguments[key] for key in inputs])))
     for key, part in arguments.items():
         value = arguments[key] = made[key] if key in made else reader.setting(part)
         if key == "depth" and not (type(value) is int and value <= MAX_ROW):
             reader.fault(f"the depth has to be an integer of at most {MAX_ROW}", part)
-
-
-def _members(reader: Reader, name: str, part: ast.expr) -> Node | list[Node]:
-    """Return the nodes of the list that stack and concatenate take."""
-    if isinstance(part, ast.List | ast.Tuple):
-        return reader.nodes(part.elts)
-    value = reader.read(part)
-    if not isinstance(value, Node):
-        reader.fault(f"{name} takes a list of parts, as in {name}([a, b])", part)
-    return value

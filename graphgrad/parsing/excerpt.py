@@ -39,10 +39,7 @@ class Text:
     ) -> GraphError:
         """Return an error of class `kind`: the message, then the line, then a caret under it.
 
-        Args:
-            message: the sentence.
-            start, end: the stretch to mark; one character when `end` is None.
-            kind: the class of the error.
+        The caret marks the stretch from `start` to `end`, or one character when that is None.
 
         Example:
             >>> print(Text("a $ b").fault("no such operator", 2))
@@ -69,9 +66,6 @@ class Text:
 
 def clean(raw: str) -> Text:
     """Return text with plain spaces and line ends, or refuse what is too long or invisible.
-
-    Args:
-        raw: the text as it came.
 
     Raises:
         ParseError: when it is no string, too long, or has a control or invisible character.

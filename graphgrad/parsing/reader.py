@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial, reduce
 from typing import Any, NoReturn
@@ -25,6 +25,7 @@ from graphgrad.parsing.calls import call, vocabulary
 from graphgrad.parsing.excerpt import Text
 from graphgrad.parsing.scan import Tree, span, statements
 from graphgrad.primitive import TABLE
+from graphgrad.shapes import Shape
 
 __all__ = ["MAX_DEPTH", "Reader"]
 
@@ -48,12 +49,11 @@ FIRST: dict[type[ast.expr], str] = {
 }  # fmt: skip
 """What stands leftmost in a tree. Chains of these, such as sums, are read without recursion."""
 NUMBERS = {"pi": math.pi, "π": math.pi, "inf": math.inf, "nan": math.nan}
-PLAIN = (int, float)
-"""The types of numbers as they are written. True is none, though Python counts it as an int."""
 SETTINGS = (
     "True, False, None, ... and tuples are settings, as in sum(x, axis=(0, 1)); a vector is "
     "written [1, 2], a mask x > 0"
 )
+EXPRESSION = "an expression such as x*w + b"
 TIGHT = "& and | join masks, and bind tighter than comparisons: write (x > 0) & (y > 0)"
 
 
@@ -73,7 +73,7 @@ class Reader:
     functions: Mapping[str, Callable[..., Any]] = field(default_factory=vocabulary)
     variables: dict[str, Node] = field(default_factory=dict)
     assigned: dict[str, Node] = field(default_factory=dict)
-    _meanings: dict[ast.expr, Any] = field(default_factory=dict)
+    _meanings: dict[ast.AST, Any] = field(default_factory=dict)
     _fixed: set[Node] = field(default_factory=set)
     _depth: int = 0
     _room: int = MAX_ENTRIES
@@ -84,17 +84,28 @@ class Reader:
 
     # -- statements --------------------------------------------------------------------------
 
-    def run(self, only: type[ast.stmt] | None = None, wanted: str = "x*w + b or such") -> Node:
+    def run(self, only: type[ast.stmt] | None = None, wanted: str = EXPRESSION) -> Node:
         """Return the node of the last statement, or of the one there may be of the kind `only`."""
-        whole = len(self.text.text.rstrip())
+        end = len(self.text.text.rstrip())
         try:
             trees = statements(self.text)
             if not trees or (only and [*map(type, trees)] != [only]):
-                raise self.text.fault(f"expected {wanted}", 0 if trees else whole, whole)
+                raise self.text.fault(f"expected {wanted}", 0 if trees else end, end)
+            self._check_values(trees)
             return [self._statement(tree, tree is trees[-1]) for tree in trees][-1]
         except RecursionError:
             message = "too deeply nested for what is left of Python's stack: assign parts to names"
             raise self.text.fault(message, 0) from None
+
+    def _check_values(self, trees: list[ast.stmt]) -> None:
+        """Refuse a value for a name that is not in the text."""
+        nodes = [node for tree in trees for node in ast.walk(tree)]
+        names = {n.id for n in nodes if isinstance(n, ast.Name)} - self.functions.keys()
+        for name in self.values:
+            if name not in names:
+                listed = ", ".join(map(repr, sorted(names)[:20])) or "none"
+                message = f"a value is given for {name[:100]!r}, but the names in the text are"
+                raise ParseError(f"{message} {listed}")
 
     def _statement(self, tree: ast.stmt, last: bool) -> Node:
         match tree:
@@ -150,8 +161,13 @@ class Reader:
                 return [self.read(part) for part in parts]
             case ast.Tuple(parts):
                 return tuple([self.read(part) for part in parts])
-            case ast.UnaryOp(op, operand):
-                return self._unary(tree, op, operand)
+            case ast.UnaryOp(ast.UAdd() | ast.USub() as op, part) if self._is_number(part):
+                value = self.read(part)  # a sign before a number belongs to it
+                return -value if isinstance(op, ast.USub) else value
+            case ast.UnaryOp(ast.UAdd(), part):
+                return self.node(part)
+            case ast.UnaryOp(op, part):
+                return self._apply(tree, op, self.node(part))
             case ast.BinOp(left, ast.Pow(), right):
                 return self.power(tree, left, right)
             case ast.BinOp(left, op, right):
@@ -170,7 +186,10 @@ class Reader:
                 mask = self.node(condition)
                 return self.make(tree, TABLE["where"], mask, *self.nodes([yes, no]))
             case ast.Slice(low, high, step):
-                return slice(*[bound and self.read(bound) for bound in (low, high, step)])
+                bounds = [part and self.read(part) for part in (low, high, step)]
+                if any(bound is not None and type(bound) is not int for bound in bounds):
+                    self.fault("the bounds of a slice are integers, as in x[1:3]", tree)
+                return slice(*bounds)
             case ast.Subscript(value, key):
                 return self.make(tree, index, self.node(value), self.setting(key))
             case ast.Attribute(value, "T"):
@@ -184,7 +203,7 @@ class Reader:
             case ast.Call(function):
                 self.read(function)
                 self.fault("only a named function can be called: for a product write *", tree)
-        self.fault(f"{type(tree).__name__.lower()} is not in the grammar", tree)
+        self.fault(f"what Python calls {type(tree).__name__} is not in the grammar", tree)
 
     def _name(self, tree: ast.Name) -> Any:
         """Return what a name stands for: an assigned node, a constant or a variable."""
@@ -202,19 +221,10 @@ class Reader:
         self._room += 10 * node.size
         return node
 
-    def _unary(self, tree: ast.expr, op: ast.unaryop, operand: ast.expr) -> Any:
-        """Return ``-x``, ``+x``, ``~x`` or ``not x``; a sign before a number belongs to it."""
-        value = self.read(operand)
-        if isinstance(op, ast.UAdd):
-            return value if type(value) in PLAIN else self.node(operand)
-        if isinstance(op, ast.USub) and type(value) in PLAIN:
-            return -value
-        return self._apply(tree, op, self.node(operand))
-
     def power(self, tree: ast.expr, base: ast.expr, exponent: ast.expr) -> Node:
         """Return ``base ** exponent``; an exponent without variables has to be of a sane size."""
-        value = self.read(exponent)
-        if type(value) in PLAIN:
+        if self._is_number(exponent):
+            value = self.read(exponent)
             operands = [self.node(base), value]
         else:
             operands = self.nodes([base, exponent])
@@ -227,7 +237,7 @@ class Reader:
 
     def _apply(self, tree: ast.expr, op: ast.AST, *nodes: Node) -> Node:
         if type(op) not in OPERATORS:
-            self.fault(f"{type(op).__name__.lower()} is not in the grammar", tree)
+            self.fault(f"what Python calls {type(op).__name__} is not in the grammar", tree)
         return self.make(tree, TABLE[OPERATORS[type(op)]], *nodes)
 
     # -- nodes -------------------------------------------------------------------------------
@@ -256,10 +266,9 @@ class Reader:
 
     def node(self, tree: ast.expr, dtype: Dtype = FLOAT64) -> Node:
         """Return the node of a tree; literals become constants of type `dtype`."""
-        value = self.read(tree)
-        if not isinstance(value, Node):
-            value = self._meanings[tree] = self._constant(tree, value, dtype)
-        return value
+        if not isinstance(self.read(tree), Node):
+            self._meanings[tree] = self._constant(tree, dtype)
+        return self._meanings[tree]
 
     def nodes(self, trees: Sequence[ast.expr]) -> list[Node]:
         """Return the nodes of several trees; numbers take the type of the arrays they meet."""
@@ -273,35 +282,41 @@ class Reader:
         value = self.read(tree)
         if isinstance(tree, ast.Tuple):
             return tuple([self.setting(part) for part in tree.elts])
-        return self.node(tree) if any(isinstance(x, Node) for x in leaves(value)) else value
+        inside = ast.walk(tree) if isinstance(value, list) else ()
+        mixed = any(isinstance(self._meanings.get(part), Node) for part in inside)
+        return self.node(tree) if mixed else value
 
-    def _constant(self, tree: ast.expr, value: Any, dtype: Dtype) -> Node:
-        entries = list(leaves(value))
-        if isinstance(tree, ast.List) and any(isinstance(x, Node) for x in entries):
+    def _is_number(self, tree: ast.expr) -> bool:
+        return type(self.read(tree)) in (int, float)  # neither a node nor True nor False
+
+    def _constant(self, tree: ast.expr, dtype: Dtype) -> Node:
+        shape, entries = self._table(tree)
+        if any(isinstance(x, Node) for x in entries):
+            assert isinstance(tree, ast.List)
             return self.make(tree, TABLE["stack"], self.nodes(tree.elts))
-        if not entries:
-            self.fault("an empty list has no entries: write at least one", tree)
-        if not all(type(x) in PLAIN for x in entries):
-            self.fault(SETTINGS, tree)
         if dtype is INT64 and not all(type(x) is int and abs(x) < 2**53 for x in entries):
             dtype = FLOAT64
-        named = isinstance(value, float) and any(isinstance(n, ast.Name) for n in ast.walk(tree))
+        named = not shape and any(isinstance(n, ast.Name) for n in ast.walk(tree))
         label = ast.unparse(tree).replace("pi", "π").replace("-", "−") if named else None
-        return self.make(tree, literal, value, dtype, label)
+        return self.make(tree, literal, entries, shape, dtype, label)
+
+    def _table(self, tree: ast.expr) -> tuple[Shape, list[Any]]:
+        """Return shape and entries of a literal; refuse what is no number, and rows that differ."""
+        value = self.read(tree)
+        if isinstance(value, Node):
+            return value.shape, [value]
+        if not isinstance(tree, ast.List):
+            return ((), [value]) if self._is_number(tree) else self.fault(SETTINGS, tree)
+        if not tree.elts:
+            self.fault("an empty list has no entries: write at least one", tree)
+        rows = [self._table(part) for part in tree.elts]
+        first = rows[0][0]
+        for part, (shape, _) in zip(tree.elts, rows):
+            if shape != first:
+                self.fault(f"ragged: this entry has shape {shape}, the first has {first}", part)
+        return (len(rows), *first), [x for _, entries in rows for x in entries]
 
 
-def literal(value: Any, dtype: Dtype, label: str | None) -> Node:
+def literal(entries: list[Any], shape: Shape, dtype: Dtype, label: str | None) -> Node:
     """Return a constant, by way of float64, for NumPy has no integers above 2**64."""
-    try:
-        return const(np.array(value, FLOAT64), dtype, label)
-    except ValueError:
-        raise ParseError("ragged: the rows of a matrix have to be equally long") from None
-
-
-def leaves(value: Any) -> Iterator[Any]:
-    """Yield what is in a list, however deep, or the value itself."""
-    if isinstance(value, list):
-        for part in value:
-            yield from leaves(part)
-    else:
-        yield value
+    return const(np.array(entries, FLOAT64).reshape(shape), dtype, label)

@@ -11,18 +11,22 @@ import ast
 import keyword
 import math
 import re
-import unicodedata
 from collections.abc import Iterator
+from unicodedata import normalize
 
 from graphgrad.parsing.excerpt import Text
 
-__all__ = ["MAX_BRACKETS", "MAX_OPERATORS", "Tree", "identifier", "span", "statements"]
+__all__ = ["MAX_BRACKETS", "MAX_OPERATORS", "Tree", "span", "statements"]
 
 MAX_OPERATORS = 1000
 """The most operators in a statement, signs of list entries not counted. A sum of 1000 terms is a
 tree 1000 levels deep, about a third of what Python 3.11 can build."""
 MAX_BRACKETS = 100
 MAX_LETTERS = 400
+TOO_MUCH = (
+    f"a statement may have {MAX_BRACKETS} brackets inside one another and {MAX_OPERATORS} "
+    "operators, not more: assign parts to names"
+)
 
 WORDS = {"and", "or", "not", "if", "else", "True", "False", "None"}
 PUNCTUATION = set("(),;]\n")
@@ -82,11 +86,6 @@ def span(tree: Tree) -> tuple[int, int]:
     return tree.col_offset, tree.end_col_offset or 0
 
 
-def identifier(name: str) -> str:
-    """Return the name as Python reads it: ``ﬁ`` and ``fi`` are the same (NFKC, PEP 3131)."""
-    return unicodedata.normalize("NFKC", name)
-
-
 def _cuts(text: Text, code: str) -> Iterator[tuple[int, int]]:
     """Check every word, number and sign; give where the statements begin and end."""
     start = depth = operators = 0
@@ -95,22 +94,17 @@ def _cuts(text: Text, code: str) -> Iterator[tuple[int, int]]:
         sign = token[0]
         if problem := _problem(sign, token.lastgroup):
             raise text.fault(problem, *token.span())
-        if sign in ("\n", ";") and depth == 0:
+        if sign == ";" or (sign == "\n" and depth == 0):
             if before:
                 yield start, token.start()
-            operators, before = 0, ""
+            depth, operators, before = 0, 0, ""
         elif sign != "\n":
             start = start if before else token.start()
             depth = max(0, depth + (sign in ("(", "[")) - (sign in (")", "]")))
             opens = before in ("", "(", "[", ",")
             operators += (sign in OPERATORS and not opens) or before + sign == ")("
-            for count, limit, what in (
-                (depth, MAX_BRACKETS, "brackets inside one another"),
-                (operators, MAX_OPERATORS, "operators in one statement"),
-            ):
-                if count > limit:
-                    message = f"more than {limit} {what}: assign parts to names"
-                    raise text.fault(message, *token.span())
+            if depth > MAX_BRACKETS or operators > MAX_OPERATORS:
+                raise text.fault(TOO_MUCH, *token.span())
             before = sign
     if before:
         yield start, len(code)
@@ -129,7 +123,7 @@ def _problem(token: str, kind: str | None) -> str:
         except ValueError:
             return f"{token!r} is neither a number nor a name: for a product write *, as in 2*x"
         return f"{token} is too large: the largest float64 is about 1.8e308" if large else ""
-    name = identifier(token)
+    name = normalize("NFKC", token)
     if not token.isidentifier():
         return f"{token!r} is no name: {ALLOWED}"
     if keyword.iskeyword(name) and token not in WORDS:
@@ -161,11 +155,12 @@ def _misfit(text: Text, code: str, start: int, problem: SyntaxError) -> Exceptio
     """Return Python's error in our words; in its own where they say more than "invalid syntax"."""
     at = min(max(problem.offset or 1, 1) - 1, len(code))
     found = code[at : max((problem.end_offset or 0) - 1, at + 1)]
-    message = f"this is no expression: {problem.msg}"
+    reason = problem.msg.removeprefix("invalid syntax. ").replace(" or ':='", "").split(";")[0]
+    message = f"this is no expression: {reason}"
     if not found:
         message = "the statement ends here: expected a value"
     elif problem.msg == "invalid syntax":
         product = found not in WORDS and found[0] not in OPERATORS | PUNCTUATION
-        hint = ": for a product write * between them" if product else ""
+        hint = ": for a product write *" if product else ""
         message = f"{found[:30]!r} does not fit here{hint}"
     return text.fault(message, start + at, start + at + len(found))

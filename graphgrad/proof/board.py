@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from graphgrad.drawing.style import factor_color
+from graphgrad.drawing.palette import factor_color
 from graphgrad.drawing.terminal.canvas import cell_width
 from graphgrad.errors import MissingDependencyError
 from graphgrad.explain.latex import mathml

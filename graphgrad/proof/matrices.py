@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import sympy as sp
 from sympy.matrices.expressions.applyfunc import ElementwiseApplyFunction
+from sympy.matrices.expressions.matexpr import MatrixElement
 
 from graphgrad.errors import GraphError
 from graphgrad.graph import CONSTANT, VARIABLE, Node, describe
@@ -68,6 +69,11 @@ def _sizes(shape: Shape) -> Shape:
     return shape if len(shape) == 2 else (shape[0], 1)
 
 
+def _single(matrix: Any) -> Any:
+    """Return the entry of a 1×1 matrix; asked with [0, 0], SymPy would write out all its sums."""
+    return MatrixElement(matrix, sp.Integer(0), sp.Integer(0))
+
+
 def _no_form(node: Node) -> GraphError:
     return GraphError(
         f"{describe(node)} ({node.op}, shape {node.shape}) has no form in matrix symbols: write it "
@@ -101,7 +107,7 @@ def _spread(node: Node, x: Node, forms: Forms) -> Any:
         return form
     rows, columns = _sizes(shape)
     if x.size == 1:
-        number = form if x.shape == () else form[0, 0]
+        number = form if x.shape == () else _single(form)
         return number * sp.OneMatrix(rows, columns)
     if len(x.shape) == 1 or x.shape[0] == 1:
         row = form.T if len(x.shape) == 1 else form
@@ -137,7 +143,7 @@ def _product(node: Node, forms: Forms) -> Any:
     a, b = node.inputs
     if len(a.shape) == 1:
         row = forms[a].T * forms[b]
-        return row[0, 0] if len(b.shape) == 1 else row.T
+        return _single(row) if len(b.shape) == 1 else row.T
     return forms[a] * forms[b]
 
 
@@ -155,9 +161,9 @@ def _summed(node: Node, forms: Forms) -> Any:
     down = sp.OneMatrix(1, rows) * forms[x]
     across = sp.OneMatrix(columns, 1)
     if len(x.shape) == 1:
-        return down if node.settings["keepdims"] else down[0, 0]
+        return down if node.settings["keepdims"] else _single(down)
     if len(over) == 2:
-        return down * across if node.settings["keepdims"] else (down * across)[0, 0]
+        return down * across if node.settings["keepdims"] else _single(down * across)
     if over == (1,):
         return forms[x] * across
     return down if node.settings["keepdims"] else down.T

@@ -123,7 +123,7 @@ svg.addEventListener("focusin", (event) => { focused = itemOf(event.target).id; 
 svg.addEventListener("focusout", () => { focused = ""; describe(); });
 
 let dragged = null; // where the mouse went down, and how far it has moved since
-stage.addEventListener("mousedown", (event) => {
+svg.addEventListener("mousedown", (event) => {
   if (event.button) return;
   dragged = { x: event.clientX, y: event.clientY, far: false };
   event.preventDefault(); // so that the keys stay with the page, and no text is selected

@@ -61,6 +61,7 @@ class Item {
     this.kind = kind;
     this.states = typeof states === "string" ? timeline(states) : states;
     this.element = $(id);
+    this.handle = this.element.querySelector("rect") || this.element; // what takes the focus
     this.base = this.element.getAttribute("class").replace(/ \w+$/, "");
     this.shown = "";
     if (kind === "dot") this.name = this.element.querySelector("text").textContent;
@@ -105,8 +106,9 @@ class Box extends Item {
   fill(rows, lines) { rows.forEach((row, k) => write(row, lines[k] || "")); }
 
   announce() {
-    const text = [`${this.role} ${this.name}, ${this.value.join(" ")}`, ...this.adjoint].join("; ");
-    this.element.setAttribute("aria-label", plain(text));
+    const what = data.titles[this.id] || this.name;
+    const text = [`${this.role} ${what}, ${this.value.join(" ")}`, ...this.adjoint].join("; ");
+    this.handle.setAttribute("aria-label", plain(text));
   }
 }
 
@@ -161,7 +163,7 @@ function itemOf(target) {
 
 const changes = data.captions.map(() => []); // by frame: the items that are not as the frame before
 for (const item of items.values()) {
-  const { element, kind } = item;
+  const { element, handle, kind } = item;
   for (const i of item.moments()) changes[i].push(item);
   if (kind === "arrow") {
     const hit = element.querySelector("path").cloneNode();
@@ -169,12 +171,14 @@ for (const item of items.values()) {
     element.append(hit);
     element.setAttribute("role", "img");
   } else if (kind === "box" || item.base.includes("set")) {
-    element.setAttribute("role", "button");
-    element.setAttribute("aria-pressed", "false");
-    if (kind === "dot") element.setAttribute("aria-label", `group ${element.textContent}`);
+    handle.setAttribute("role", "button");
+    handle.setAttribute("aria-pressed", "false");
+    if (kind === "dot") handle.setAttribute("aria-label", data.titles[item.id]);
   } else continue;
-  element.setAttribute("tabindex", "0");
+  handle.setAttribute("tabindex", "0");
 }
+// The labels say in words what the texts of the picture say.
+for (const text of svg.querySelectorAll("text")) text.setAttribute("aria-hidden", "true");
 
 // -- going from frame to frame --------------------------------------------------------------------
 
@@ -270,7 +274,7 @@ function toggle(item) {
   if (!item || item.kind === "arrow") return;
   const on = !breakpoints.delete(item.id);
   if (on) breakpoints.add(item.id);
-  item.element.setAttribute("aria-pressed", String(on));
+  item.handle.setAttribute("aria-pressed", String(on));
   const mark = item.element.querySelector(".stop");
   if (mark) mark.remove();
   else {

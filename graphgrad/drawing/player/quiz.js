@@ -7,7 +7,10 @@ let queue = [], right = 0, tried = 0;
 function pose() {
   if ($("quiz").hidden && !asked) return;
   const kinds = $("quiz").hidden ? [] : $("kinds").value.split(" ");
-  hiding = kinds.includes("local");
+  if (hiding !== kinds.includes("local")) {
+    hiding = !hiding;
+    for (const item of items.values()) { item.shown = ""; item.show(frame); }
+  }
   svg.classList.toggle("hiding", hiding);
   queue = (data.quiz[frame + 1] || []).filter(([kind]) => kinds.includes(kind));
   ask();
