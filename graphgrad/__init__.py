@@ -38,11 +38,15 @@ from graphgrad.primitive import Primitive
 if TYPE_CHECKING:
     from graphgrad.compiler.executor import compile
     from graphgrad.drawing.figure import draw
+    from graphgrad.drawing.film import film
+    from graphgrad.drawing.player.page import play
     from graphgrad.explain.ledger import ledger
     from graphgrad.explain.mistakes import mistakes
     from graphgrad.explain.nonfinite import certificate
     from graphgrad.networks import to_networkx
     from graphgrad.parser import parse, parse_value
+    from graphgrad.proof.bridge import to_sympy
+    from graphgrad.proof.incoming import from_sympy
     from graphgrad.recorder import Tape, tape
     from graphgrad.scalars import expand
     from graphgrad.stepping.shell import step
@@ -54,14 +58,18 @@ _LATER = {
     "certificate": "graphgrad.explain.nonfinite",
     "draw": "graphgrad.drawing.figure",
     "expand": "graphgrad.scalars",
+    "film": "graphgrad.drawing.film",
+    "from_sympy": "graphgrad.proof.incoming",
     "ledger": "graphgrad.explain.ledger",
     "mistakes": "graphgrad.explain.mistakes",
     "parse": "graphgrad.parser",
     "parse_value": "graphgrad.parser",
+    "play": "graphgrad.drawing.player.page",
     "step": "graphgrad.stepping.shell",
     "Tape": "graphgrad.recorder",
     "tape": "graphgrad.recorder",
     "to_networkx": "graphgrad.networks",
+    "to_sympy": "graphgrad.proof.bridge",
 }
 
 
@@ -78,11 +86,12 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
-    "PRIMITIVES", "Edge", "Node", "Primitive", "Tape", "ancestors", "argmax", "const",
-    "compile", "conv2d", "conv2d_input", "conv2d_kernel", "draw", "errors", "evaluate", "expand", "fold",
-    "functions", "grad", "gradient", "hessian", "jacobian", "jvp", "logsumexp", "matmul", "max",
-    "mean", "min", "ops", "outer", "parse", "parse_value", "prod", "random_uniform",
-    "scatter_add", "scope", "step", "sum", "take", "tape", "to_networkx", "var", "vjp", "windows",
+    "PRIMITIVES", "Edge", "Node", "Primitive", "Tape", "ancestors", "argmax", "compile", "const",
+    "conv2d", "conv2d_input", "conv2d_kernel", "draw", "errors", "evaluate", "expand", "film",
+    "fold", "from_sympy", "functions", "grad", "gradient", "hessian", "jacobian", "jvp",
+    "logsumexp", "matmul", "max", "mean", "min", "ops", "outer", "parse", "parse_value", "play",
+    "prod", "random_uniform", "scatter_add", "scope", "step", "sum", "take", "tape", "to_networkx",
+    "to_sympy", "var", "vjp", "windows",
 ]  # fmt: skip
 __all__ += functions.__all__ + ops.activation.__all__ + ops.arithmetic.__all__
 __all__ += ops.elementwise.__all__ + ops.shape.__all__

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import graphgrad as gg
-from graphgrad.explain.formulas import fill
+from graphgrad.explain.formulas import fill, render
 from graphgrad.explain.latex import fill_latex, latex_adjoint, latex_name, latex_value, mathml
 from graphgrad.explain.numbers import latex_number
 from graphgrad.explain.repairs import as_code
@@ -498,3 +498,14 @@ def test_a_missing_library_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "latex2mathml.converter", None)
     with pytest.raises(gg.errors.MissingDependencyError, match="pip install latex2mathml"):
         mathml("x")
+
+
+def test_a_formula_that_would_be_endless_is_cut():
+    x = gg.var("x", 1.0)
+    y = x
+    for _ in range(100):
+        y = y * y
+    assert len(render(y)) < 5000
+    for _ in range(20_000):
+        x = gg.sin(x)
+    assert "…" in render(x)

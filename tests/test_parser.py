@@ -35,7 +35,7 @@ def value(text, **values):
     [
         # numbers
         ("3", 3.0), ("2.5", 2.5), (".5", 0.5), ("2.", 2.0), ("1e-3", 0.001), ("1_000", 1000.0),
-        ("1E+2", 100.0), ("9007199254740993", 2.0**53), ("007", 7.0), ("1e308", 1e308),
+        ("1E+2", 100.0), ("9007199254740993", 2.0**53), ("1e308", 1e308),
         ("9" * 300, float("9" * 300)), ("0e99999", 0.0), ("pi", math.pi), ("π", math.pi),
         # operators, in Python's order
         ("x + y", -1.0), ("x - y - z", 4.5), ("x * y", -6.0), ("x / y / z", 2 / -3 / 0.5),
@@ -319,11 +319,11 @@ def test_parse_value(text, expected) -> None:
 @pytest.mark.parametrize(
     ("text", "fragment", "mark"),
     [
-        ("", "the text ends here", ""), ("x", "'x' is no number", "x"), ("2x", "neither", "2x"),
+        ("", "expected one value", ""), ("x", "'x' is no number", "x"), ("2x", "neither", "2x"),
         ("exp(1)", "no functions in it", "exp(1)"), ("[1, [2]]", "ragged", "[2]"),
-        ("1; 2", "expected the end", "2"), ("1, 2", "expected the end", ","),
+        ("1; 2", "expected one value", "1; 2"), ("1, 2", "tuples are settings", "1, 2"),
         ("[[1, x]]", "'x' is no number", "x"), ("'2'", "quotes", "'"), ("True", "settings", "True"),
-        ("__import__('os')", "underscores", "__import__"), ("a = 2", "'a' is no number", "a"),
+        ("__import__('os')", "underscore", "__import__"), ("a = 2", "expected one value", "a = 2"),
         ("10**10**10", "exponent", "10**10"), ("[1, 2", "never closed", "["),
     ],
 )  # fmt: skip
@@ -334,9 +334,9 @@ def test_parse_value_refuses(text, fragment, mark) -> None:
 
 
 def test_a_value_cannot_blow_up() -> None:
-    column = "[" + ",".join(["[1]"] * 1500) + "]"
-    with pytest.raises(ParseError, match="more than 1000000 entries"):
-        parse_value(f"{column} * [{','.join('1' * 1500)}]")
+    column = "[" + ",".join(["[1]"] * 3500) + "]"
+    with pytest.raises(ParseError, match="more than 10000000 entries"):
+        parse_value(f"{column}*[{','.join('1' * 2900)}]")
 
 
 def test_split_assignment() -> None:
@@ -354,11 +354,11 @@ def test_split_assignment() -> None:
         ("x", "expected name=value", "x"), ("", "expected name=value", ""),
         ("=2", "expected name=value", "=2"), ("2=x", "expected name=value", "2=x"),
         ("x==2", "expected name=value", "x==2"), ("x y=2", "expected name=value", "x y=2"),
-        ("x=", "the text ends here", ""), ("x=y", "'y' is no number", "y"),
-        ("exp=2", "'exp' is a function", "exp"), ("lambda=2", "call it lam", "lambda"),
-        ("x=2q", "neither a number", "2q"), ("x=1;y=2", "expected the end", "y"),
+        ("x=", "expected a value", ""), ("x=y", "'y' is no number", "y"),
+        ("exp=2", "'exp' is a function", "exp"), ("lambda=2", "write lambda_", "lambda"),
+        ("x=2q", "neither a number", "2q"), ("x=1;y=2", "expected name=value", "x=1;y=2"),
         ("x=\x1b[2J", "cannot be seen", r"\x1b"), ("x.T=2", "expected name=value", "x.T=2"),
-        ("a=b=2", "'b' is no number", "b"), ("--x=2", "expected name=value", "--x=2"),
+        ("a=b=2", "one name = expression", "a=b=2"), ("--x=2", "expected name=value", "--x=2"),
     ],
 )  # fmt: skip
 def test_split_assignment_refuses(text, fragment, mark) -> None:

@@ -26,11 +26,11 @@ class CpuRuntime:
         fused, plan: what the text was made from.
     """
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, math: str) -> None:
         self.program = program
         self.fused: Fused = fuse(program)
         self.plan: Plan = plan(program, self.fused)
-        self.source = write(program, self.fused, self.plan)
+        self.source = write(program, self.fused, self.plan, math)
         self._arenas = [_aligned(self.plan.sizes.get(dtype, 0), dtype) for dtype in ARENAS]
         self._step = load(HEADER + self.source).step
         by_type = dict(zip(ARENAS, self._arenas, strict=True))

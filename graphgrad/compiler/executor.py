@@ -34,13 +34,15 @@ class Executor:
         inputs: the variables whose values a call takes.
     """
 
-    def __init__(self, outputs: Any, inputs: Any, updates: Any, target: str) -> None:
+    def __init__(
+        self, outputs: Any, inputs: Any, updates: Any, target: str, math: str
+    ) -> None:
         self.target = target
         self._outputs = list(outputs)
         self._updates = dict(updates)
         self._program = program(self._outputs, list(inputs), self._updates)
         self.inputs = self._program.inputs
-        self._runtime = _runtime(self._program, target)
+        self._runtime = _runtime(self._program, target, math)
         self._states = self._program.states
         self._epochs = dict.fromkeys(self._states, -1)
 
@@ -147,7 +149,9 @@ def _difference(a: Any, b: Any) -> float:
         return float(np.max(np.where(same, 0.0, np.abs(a - b) / scale)))
 
 
-def _runtime(compiled: Any, target: str) -> Any:
+def _runtime(compiled: Any, target: str, math: str) -> Any:
+    if math not in ("fast", "exact"):
+        raise CompileError(f"math {math!r}: expected 'fast' or 'exact'")
     if target == "numpy":
         from graphgrad.compiler.reference import NumpyRuntime
 
@@ -157,7 +161,7 @@ def _runtime(compiled: Any, target: str) -> Any:
             from graphgrad.compiler.cpu import CpuRuntime
         except ImportError as problem:
             raise MissingDependencyError(f"target 'numba': {problem}; pip install numba") from None
-        return CpuRuntime(compiled)
+        return CpuRuntime(compiled, math)
     raise CompileError(f"target {target!r}: expected one of {', '.join(TARGETS)}")
 
 
@@ -166,6 +170,7 @@ def compile(
     inputs: Iterable[Node] = (),
     updates: Mapping[Node, Node] | None = None,
     target: str = "numba",
+    math: str = "fast",
 ) -> Executor:
     """Return a function that computes the outputs from arrays, and updates variables.
 
@@ -175,6 +180,8 @@ def compile(
             calls, and may be set in between, as always.
         updates: new values for variables, applied at the end of each call.
         target: ``"numba"`` for kernels on this processor, ``"numpy"`` for the reference.
+        math: ``"fast"`` computes exp, log, tanh and their like of float32 as vectors, to a few
+            1e-7 relative; ``"exact"`` calls the C library. In float64 it is always exact.
 
     Returns:
         An `Executor`: ``f(x_array) -> [array, …]``; ``f.source`` is the kernels' text.
@@ -192,4 +199,4 @@ def compile(
         >>> float(f(2.0)[0]), w.value
         (25.0, 1.0)
     """
-    return Executor(outputs, inputs, updates or {}, target)
+    return Executor(outputs, inputs, updates or {}, target, math)

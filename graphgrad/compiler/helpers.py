@@ -6,9 +6,11 @@ function in another file changes, and may merge symbols of the same name (numba 
 
 from __future__ import annotations
 
+from graphgrad.compiler import fastmath
+
 __all__ = ["HEADER"]
 
-HEADER = '''\
+_HELPERS = '''\
 import math
 from math import (
     acos, asin, atan, atan2, cos, cosh, erf, erfc, exp, expm1, inf, log, log1p, nan, sin, sinh,
@@ -99,3 +101,6 @@ def fill_uniform32(out, count, counter, seed):
 
 
 '''
+
+HEADER = _HELPERS + fastmath.SOURCE
+"""The beginning of every generated module."""

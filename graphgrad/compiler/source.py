@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from graphgrad import dtypes
+from graphgrad.compiler.fastmath import FAST
 from graphgrad.compiler.fuse import Fused, Kernel, is_literal
 from graphgrad.compiler.memory import Plan
 from graphgrad.compiler.program import Program
@@ -34,6 +35,7 @@ SMALL_PRODUCT = 500_000
 """Matrix products of fewer multiplications are loops, larger ones calls of BLAS."""
 HELPER = '@njit(error_model="numpy", fastmath={"contract"})'
 DECORATOR = '@njit([{signature}], cache=True, error_model="numpy", fastmath={{"contract"}})'
+_FUNCTION = re.compile(r"\b([a-z]\w*)\(")
 _LITERAL = re.compile(r"(?<![\w.])(\d+\.\d*(?:e[+-]?\d+)?)")
 
 
@@ -135,6 +137,7 @@ class Writer:
     program: Program
     fused: Fused
     plan: Plan
+    math: str = "fast"
     lines: list[str] = field(default_factory=list)
     names: dict[Node, str] = field(default_factory=dict)
     _taken: set[str] = field(default_factory=set)
@@ -367,6 +370,8 @@ class Writer:
         code = p.code
         if dtypes.FLOAT32 in (node.dtype, *(x.dtype for x in node.inputs)):
             code = _LITERAL.sub(r"float32(\1)", code)
+            if self.math == "fast":
+                code = _FUNCTION.sub(lambda m: FAST.get(m[1], m[1]) + "(", code)
             settings = {k: f"float32({v})" if _LITERAL.fullmatch(v.lstrip("-")) else v
                         for k, v in settings.items()}  # fmt: skip
         text = code.format(*operands, **settings)
@@ -568,7 +573,7 @@ class Writer:
 RESERVED = {"np", "view", "add", "checked", "step", "fill_uniform32", "fill_uniform64", "total",
             "best", "where", "at", "value", "best_value", "x", "exp", "expm1", "log", "log1p",
             "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "sinh", "cosh", "tanh", "erf",
-            "sqrt", "floor", "abs", "inf", "nan", "float32", "float64", "int64", "bool",
+            "sqrt", "floor", "abs", "min", "max", "packed", "range", *FAST.values(), "inf", "nan", "float32", "float64", "int64", "bool",
             *ARENAS.values(), *LETTERS}  # fmt: skip
 
 
@@ -633,8 +638,8 @@ def _enclosed(text: str) -> bool:
     return False
 
 
-def write(program: Program, fused: Fused, plan: Plan) -> str:
-    """Return the source text of a program's kernels."""
-    return Writer(program, fused, plan).write()
+def write(program: Program, fused: Fused, plan: Plan, math: str = "fast") -> str:
+    """Return the source text of a program's kernels; math is "fast" or "exact"."""
+    return Writer(program, fused, plan, math).write()
 
 

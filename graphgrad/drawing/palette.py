@@ -30,7 +30,7 @@ def on_background(color: str, background: str) -> str:
 
     Example:
         >>> on_background("#003f7f", "#ffffff"), on_background("#003f7f", "#16181d")
-        ('#003f7f', '#99b2cc')
+        ('#003f7f', '#99b2cb')
     """
     if sum(_channels(background)) > 3 * 128:
         return color

@@ -14,7 +14,7 @@ from typing import Any
 
 from graphgrad.dtypes import Dtype
 from graphgrad.explain.latex import latex_name
-from graphgrad.explain.names import pretty
+from graphgrad.explain.names import pretty, visible
 from graphgrad.explain.numbers import latex_number, number, shape_text
 from graphgrad.graph import CONSTANT, Node, ancestors, var
 from graphgrad.ops.define import Elementwise
@@ -27,6 +27,8 @@ __all__ = [
 
 Text = tuple[str, int]
 _MINUS = ("−", "-")
+LONGEST = 2000
+"""Characters of a part of a formula; a longer one is left out, for a graph can be any size."""
 _SCIENTIFIC = re.compile(r"[\d.]+e−?\d+")
 
 
@@ -34,7 +36,7 @@ def render(node: Node, style: str = "text", holes: Mapping[Node, str] | None = N
     """Return the formula of a small graph; leaves are written by name or number.
 
     Steps that only reshape or repeat are left out. A mask in square brackets is 1 where it holds
-    and 0 elsewhere (Iverson's bracket).
+    and 0 elsewhere (Iverson's bracket). A part of more than 2000 characters is left out, as "…".
 
     Args:
         node: the graph's root.
@@ -65,7 +67,9 @@ def _render(root: Node, style: str, holes: Mapping[Node, str]) -> Text:
         else:
             template = operation_template(p, len(node.inputs), node.settings, style)
             parts = [texts[x] for x in node.inputs]
-            texts[node] = _insert(template, p.precedence, parts), p.precedence
+            text = _insert(template, p.precedence, parts)
+            long = len(text) > LONGEST
+            texts[node] = ("…", ATOM) if long else (text, p.precedence)
     return texts[root]
 
 
@@ -77,7 +81,7 @@ def _leaf(node: Node, style: str) -> Text:
         shape = shape_text(node.shape)
         return latex_name(f"const {shape}") if latex else f"const{list(node.shape)}", ATOM
     name = node.name or node.op
-    return latex_name(pretty(name)) if latex else name, ATOM
+    return latex_name(pretty(name)) if latex else visible(name), ATOM
 
 
 def _number(value: Any, style: str) -> Text:

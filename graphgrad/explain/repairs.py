@@ -24,6 +24,8 @@ __all__ = ["as_code", "masking", "repairs"]
 
 LONGEST = 40
 """Characters of a condition that is written out twice."""
+MOST_NODES = 12
+"""Nodes of a formula that is written out."""
 SAFE = (1.0, 0.0, 0.5, 2.0)
 """Arguments that are tried as the harmless one."""
 _CODE = [
@@ -82,9 +84,7 @@ def masking(wording: Wording, birth: Birth) -> Edge | None:
 def _double_where(wording: Wording, birth: Birth, choice: Edge) -> str:
     node, where = birth.node, choice.node
     condition, *branches = where.inputs
-    test = as_code(render(condition))
-    if len(test) > LONGEST or "const[" in test:
-        test = "condition"
+    test = _short(condition) or "condition"
     i = _guarded(birth)
     inputs = [_code(wording, x) for x in node.inputs]
     safe = f"{_safe(wording, node, i):g}"
@@ -112,12 +112,13 @@ def _safe(wording: Wording, node: Node, position: int) -> float:
     p = node.primitive
     xs = [np.ravel(np.asarray(wording.tape.value(x), x.dtype))[:1] for x in node.inputs]
     xs = [x if np.isfinite(x).all() else np.ones_like(x) for x in xs]
-    for value in SAFE:
-        xs[position] = np.array([value], node.dtype)
-        y = p.forward(*xs, **node.settings)
-        local = p.partial(position, y, xs, node.settings) if isinstance(p, Elementwise) else y
-        if np.isfinite(y).all() and np.isfinite(local).all():
-            return value
+    with np.errstate(all="ignore"):
+        for value in SAFE:
+            xs[position] = np.array([value], node.dtype)
+            y = p.forward(*xs, **node.settings)
+            local = p.partial(position, y, xs, node.settings) if isinstance(p, Elementwise) else y
+            if np.isfinite(y).all() and np.isfinite(local).all():
+                return value
     return SAFE[0]
 
 
@@ -125,8 +126,20 @@ def _code(wording: Wording, node: Node) -> str:
     """Return an operand as text: a leaf by name or number, a short formula written out."""
     if node.primitive is CONSTANT and not node.name:
         return as_code(wording.names[node])
+    return _short(node) or as_code(visible(node.name or wording.names[node]))
+
+
+def _short(node: Node) -> str:
+    """Return the formula of a node as text, or "" when it is too long to be written out."""
+    seen, stack = {node}, [node]
+    while stack:
+        fresh = [x for x in stack.pop().inputs if x not in seen]
+        seen.update(fresh)
+        stack += fresh
+        if len(seen) > MOST_NODES:
+            return ""
     text = as_code(render(node))
-    return text if len(text) <= LONGEST else as_code(visible(node.name or wording.names[node]))
+    return "" if len(text) > LONGEST or "const[" in text else text
 
 
 def as_code(text: str) -> str:

@@ -117,20 +117,18 @@ def _problem(token: str, kind: str | None) -> str:
         return "" if known else f"{token!r} is not in the grammar: {REFUSED.get(token, ALLOWED)}"
     if len(token) > MAX_LETTERS:
         return f"a {kind} of {len(token)} characters is too long: at most {MAX_LETTERS}"
+    shown, name = repr(token[:60]), normalize("NFKC", token)
     if kind == "number":
         try:
             large = math.isinf(float(token))
         except ValueError:
-            return f"{token!r} is neither a number nor a name: for a product write *, as in 2*x"
-        return f"{token} is too large: the largest float64 is about 1.8e308" if large else ""
-    name = normalize("NFKC", token)
+            return f"{shown} is neither a number nor a name: for a product write *, as in 2*x"
+        return f"{shown} is too large: the largest float64 is about 1.8e308" if large else ""
     if not token.isidentifier():
-        return f"{token!r} is no name: {ALLOWED}"
+        return f"{shown} is no name: {ALLOWED}"
     if keyword.iskeyword(name) and token not in WORDS:
-        return f"{name!r} is a Python keyword without a meaning here; as a name write {name}_"
-    if name.startswith("__"):
-        return f"{name!r}: names that begin with two underscores are not allowed"
-    return ""
+        return f"{shown} is a Python keyword without a meaning here; as a name write {name}_"
+    return f"{shown}: a name begins with one underscore at most" if name[:2] == "__" else ""
 
 
 def _tree(text: Text, code: str, start: int) -> ast.stmt:

@@ -11,7 +11,10 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import sympy as sp
+from sympy.matrices.expressions.applyfunc import ElementwiseApplyFunction
+from sympy.matrices.expressions.matexpr import MatrixElement
 
 from graphgrad.errors import GraphError
 from graphgrad.graph import Node, const, var
@@ -48,8 +51,10 @@ def from_sympy(expression: Any, /, **values: Any) -> Node:
         Traceback (most recent call last):
         graphgrad.errors.GraphError: gamma(x): the rule book has no function gamma …
     """
+    if isinstance(expression, str):
+        raise GraphError(f"{expression!r} is text: gg.parse reads expressions")
     try:
-        root = sp.sympify(expression)
+        root = sp.sympify(expression, strict=True)
     except sp.SympifyError:
         raise GraphError(f"{expression!r} is no SymPy expression") from None
     if isinstance(root, sp.MatrixBase | sp.NDimArray):
@@ -85,6 +90,8 @@ class _Builder:
         stack = [root]
         while stack:  # no recursion: expressions may be deep
             e = stack[-1]
+            if e.args and e not in self._known:
+                _rule(e)  # or an error that names the outermost part, not some piece of it
             missing = [a for a in _parts(e) if a not in self._known]
             if missing:
                 stack += missing
@@ -103,15 +110,28 @@ class _Builder:
             return const(bool(e))
         if e.is_number and (e.is_Atom or not e.args):
             return _number(e)
+        if isinstance(e, ElementwiseApplyFunction):
+            return self._applied(e)
         return _rule(e)(e, [self._known[a] for a in _parts(e)])
+
+    def _applied(self, e: Any) -> Node:
+        """Return a function of one variable, run on the matrix itself: it acts entry by entry."""
+        (argument,) = e.function.variables
+        inner = _Builder({}, [])
+        inner._known[argument] = self._known[e.expr]
+        return inner.node(e.function.expr)
 
 
 def _parts(e: Any) -> list[Any]:
     """Return the expressions that an expression is made of, in the order its rule wants them."""
+    if e.is_Matrix:
+        return _matrix_parts(e)
     if isinstance(e, sp.Piecewise):
         return [part for pair in e.args for part in pair.args]
-    if e.is_Atom or isinstance(e, sp.MatrixSymbol | sp.OneMatrix):
+    if e.is_Atom:
         return []
+    if isinstance(e, MatrixElement):
+        return [e.parent]
     if isinstance(e, sp.Pow) and e.exp.is_Rational:
         return [e.base]
     if e.is_Add:
@@ -122,6 +142,14 @@ def _parts(e: Any) -> list[Any]:
     if isinstance(e, sp.Heaviside):
         return [e.args[0]]
     return list(e.args)
+
+
+def _matrix_parts(e: Any) -> list[Any]:
+    if isinstance(e, sp.MatrixSymbol | sp.OneMatrix):
+        return []
+    if isinstance(e, sp.HadamardPower):
+        return [e.base]
+    return [e.expr] if isinstance(e, ElementwiseApplyFunction) else list(e.args)
 
 
 def _unsigned(term: Any) -> Any:
@@ -238,6 +266,14 @@ def _heaviside(e: Any, parts: list[Node]) -> Node:
 
 
 _RULES: list[tuple[Any, Callable[[Any, list[Node]], Node]]] = [
+    (sp.MatAdd, _folded(arithmetic.add)),
+    (sp.MatMul, lambda e, parts: _matrix_product(parts)),
+    (sp.Transpose, lambda e, parts: shape.transpose(parts[0])),
+    (sp.HadamardProduct, _folded(arithmetic.mul)),
+    (sp.HadamardPower, lambda e, parts: parts[0] ** float(e.exp)),
+    (sp.OneMatrix, lambda e, parts: const(np.ones(tuple(map(int, e.shape))))),
+    (MatrixElement, lambda e, parts: parts[0][int(e.i), int(e.j)]),
+    (ElementwiseApplyFunction | sp.MatrixSymbol, lambda e, parts: parts[0]),
     (sp.Add, _add),
     (sp.Mul, _mul),
     (sp.exp, lambda e, parts: elementwise.exp(parts[0])),
@@ -249,10 +285,6 @@ _RULES: list[tuple[Any, Callable[[Any, list[Node]], Node]]] = [
     (sp.And, _folded(arithmetic.logical_and)),
     (sp.Or, _folded(arithmetic.logical_or)),
     (sp.Not, lambda e, parts: arithmetic.logical_not(parts[0])),
-    (sp.MatAdd, _folded(arithmetic.add)),
-    (sp.MatMul, lambda e, parts: _matrix_product(parts)),
-    (sp.Transpose, lambda e, parts: shape.transpose(parts[0])),
-    (sp.HadamardProduct, _folded(arithmetic.mul)),
 ]
 
 

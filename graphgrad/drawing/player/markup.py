@@ -165,4 +165,3 @@ def spans(text: str) -> str:
     parts = [escape(part, quote=False) for part in text.split(TOGGLE)]
     parts[1::2] = [f"<tspan>{part}</tspan>" for part in parts[1::2]]
     return "".join(parts)
-

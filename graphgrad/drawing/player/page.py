@@ -1,131 +1,148 @@
-"""The player's page as text: one SVG, a style sheet, a script, and a table of all frames.
-
-The table with its formulas and quiz questions is packed (deflate, which browsers unpack), for it
-repeats itself: it would be most of a large page.
-"""
+"""`play`: a page that steps through both passes of a graph, in one file without any network."""
 
 from __future__ import annotations
 
-import base64
-import json
-import zlib
-from dataclasses import fields
+import os
+from collections.abc import Collection, Iterable, Mapping
+from functools import cached_property
 from html import escape
-from importlib.resources import files
-from string import Template
+from math import ceil
+from pathlib import Path
 from typing import Any
 
-from graphgrad.drawing.dot import ROLES
-from graphgrad.drawing.player.geometry import Geometry
-from graphgrad.drawing.player.markup import picture
-from graphgrad.drawing.player.quiz import questions
-from graphgrad.drawing.player.story import Story, marked
-from graphgrad.drawing.scene import Frame
-from graphgrad.drawing.style import THEMES
-from graphgrad.errors import MissingDependencyError
-from graphgrad.explain.latex import mathml
+from graphgrad.drawing.dot import Writer
+from graphgrad.drawing.figure import scene_of, writer_of
+from graphgrad.drawing.files import write_whole
+from graphgrad.drawing.player.document import document
+from graphgrad.drawing.player.geometry import Geometry, geometry
+from graphgrad.drawing.player.story import Story
+from graphgrad.drawing.player.updates import Updates
+from graphgrad.drawing.title import title_of
+from graphgrad.errors import DrawingError, GraphError
 from graphgrad.explain.names import visible
-from graphgrad.explain.steps import plain
+from graphgrad.explain.numbers import DIGITS
+from graphgrad.graph import Node
+from graphgrad.recorder import Tape
 
-__all__ = ["page", "table"]
+__all__ = ["Player", "play"]
+
+OTHERS = 560
+"""Pixels of a page that are not the picture, in a notebook's cell."""
 
 
-def page(story: Story, places: Geometry, title: str, theme: str = "auto") -> str:
-    """Return the whole page; every name in it is escaped.
+class Player:
+    """A page that plays a graph's passes; made by `play`.
+
+    It shows itself in notebooks, and is saved with `save`.
+
+    Attributes:
+        story: what each frame shows.
+        title: the page's heading.
+    """
+
+    def __init__(self, story: Story, writer: Writer, title: str, theme: str = "auto"):
+        self.story, self.title = story, title
+        self._writer, self._theme = writer, theme
+
+    def __repr__(self) -> str:
+        phases = ", ".join(f"{count} {name}" for name, count in self.story.phases)
+        return f"<Player of {self.title!r}: steps {phases}>"
+
+    @cached_property
+    def html(self) -> str:
+        """The whole page as text."""
+        return document(self.story, self._layout, self.title, self._theme)
+
+    @cached_property
+    def _layout(self) -> Geometry:
+        return geometry(self._writer)
+
+    @property
+    def height(self) -> int:
+        """Room for the page in a notebook, in pixels: a picture as wide as a cell, and the rest."""
+        places = self._layout
+        return min(1000, ceil(min(1.6, 900 / places.width) * places.height) + OTHERS)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the page to a file and return its path; an older file stays whole until then.
+
+        Args:
+            path: where to; the ending must be .html or .htm.
+
+        Raises:
+            DrawingError: when the path has another ending.
+            OSError: when the file cannot be written.
+
+        Example:
+            >>> import graphgrad as gg
+            >>> gg.play(gg.var("x", 2.0) ** 2).save("square.html")  # doctest: +SKIP
+            PosixPath('square.html')
+        """
+        target = Path(path)
+        if target.suffix.lower() not in (".html", ".htm"):
+            raise DrawingError(f"{target}: the player is a page; expected a name with .html")
+        return write_whole(target, self.html)
+
+    def _repr_html_(self) -> str:
+        return (
+            f'<iframe title="{escape(f"steps of {self.title}")}" srcdoc="{escape(self.html)}" '
+            f'sandbox="allow-scripts" width="100%" height="{self.height}" '
+            f'style="border:0"></iframe>'
+        )
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        return {"text/html": self._repr_html_(), "text/plain": repr(self)}
+
+
+def play(
+    graph: Node | Tape,
+    *,
+    updates: Mapping[Node, Node] | None = None,
+    title: str = "",
+    theme: str = "auto",
+    digits: int = DIGITS,
+    collapse: bool | str | Iterable[str] | None = None,
+    open: str | Iterable[str] = (),
+    inputs: Collection[Node] = (),
+    rankdir: str = "LR",
+) -> Player:
+    """Return a page that plays the forward and the backward pass, step by step.
 
     Args:
-        story: what each frame shows.
-        places: where everything is.
-        title: the heading.
-        theme: auto, light or dark.
+        graph: a node (it is run with its current values), or a tape.
+        updates: new value by parameter, as nodes; they are played after the backward pass.
+        title: the page's heading; the formula of the graph's last step by default.
+        theme: ``"auto"`` (as the reader's system), ``"light"`` or ``"dark"`` at first.
+        digits: significant digits of all numbers.
+        collapse: True draws every group (scope) as one box, a path or several paths only these;
+            by default groups are collapsed when there are more than 300 nodes.
+        open: paths of groups to leave open all the same.
+        inputs: nodes to colour as inputs; variables not named follow their role.
+        rankdir: direction of the graph: LR, TB, RL or BT.
+
+    Returns:
+        A `Player`: it shows itself in notebooks, and ``.save("loss.html")`` writes one file that
+        needs no network and no other file.
+
+    Raises:
+        GraphError: when there is no such theme, group or direction, or a parameter of `updates`
+            takes no part in the graph.
+        ShapeError: when a new value has another shape than its parameter.
+        MissingValueError: when a variable has no value.
+
+    Example:
+        >>> import graphgrad as gg
+        >>> w = gg.var("w", 3.0)
+        >>> loss = abs(4 - gg.var("x", 2.0) * w)
+        >>> gg.play(loss, updates={w: w - 0.1 * gg.grad(loss, w)})
+        <Player of '…': steps 3 forward, 4 backward, 1 update>
     """
-    return Template(_resource("player.html")).substitute(
-        title=escape(title),
-        style=f"{_colors(theme)}\n{_resource('player.css')}",
-        picture=picture(story, places, f"computational graph of {title}"),
-        legend=_legend(story),
-        data=_packed(table(story)),
-        script="\n\n".join(map(_resource, ("player.js", "page.js", "quiz.js"))),
-    )
-
-
-def _resource(name: str) -> str:
-    return files(__package__).joinpath(name).read_text("utf-8").strip()
-
-
-def table(story: Story) -> dict[str, Any]:
-    """Return all that the page's script reads: frames, formulas, titles, questions."""
-    scene = story.scene
-    titles = {dot.key: plain(dot.title) for dot in scene.dots}
-    titles |= {link.box.key: titles[link.dot.key] for link in scene.links}
-    return {
-        **story.data(),
-        "formulas": [_formula(story, frame) for frame in story.frames],
-        "titles": {key: visible(text) for key, text in titles.items()},
-        "quiz": [_questions(story, frame) for frame in story.frames],
-    }
-
-
-def _formula(story: Story, frame: Frame) -> str:
-    """Return the MathML of a step; "" where there is none, or nothing to make it with."""
-    step, tape = frame.step or 0, story.scene.tape
-    if not step:
-        return ""
-    if frame.phase == "update":
-        latex = story.updates[step - 1].latex
-    else:
-        steps = tape.forward if frame.phase == "forward" else tape.backward
-        latex = story.scene.wording.latex(steps[step - 1])
-    try:
-        return mathml(latex)
-    except MissingDependencyError:
-        return ""
-
-
-def _questions(story: Story, frame: Frame) -> list[list[Any]]:
-    """Return the questions about the step that leads to a frame, those with a place in sight."""
-    step, tape = frame.step or 0, story.scene.tape
-    if not step or frame.phase == "update":
-        return []
-    recorded = tape.forward if frame.phase == "forward" else tape.backward
-    found = []
-    for q in questions(story.scene.wording, recorded[step - 1]):
-        asked = q.question
-        key = story.focus(frame) if asked.kind == "local" else story.seen_at(asked.node)
-        if key.startswith("e" if asked.kind == "local" else "n"):
-            mistakes = [[_rounded(value), marked(text)] for value, text in q.mistakes]
-            answer = [_rounded(q.answer), _rounded(q.tolerance, 2)]
-            found.append([asked.kind, key, marked(asked.text), *answer, mistakes])
-    return found
-
-
-def _colors(theme: str) -> str:
-    """Return the themes as custom properties; the browser takes the light or the dark value."""
-    light, dark = THEMES["light"], THEMES["dark"]
-    pairs = (f"--{f.name}: light-dark({getattr(light, f.name)}, {getattr(dark, f.name)});"
-             for f in fields(light))  # fmt: skip
-    scheme = "light dark" if theme == "auto" else theme
-    return f":root {{ color-scheme: {scheme}; {' '.join(pairs)} }}"
-
-
-def _legend(story: Story) -> str:
-    root = escape(story.scene.wording.names[story.scene.tape.root])
-    used = {box.role for box in story.scene.boxes}
-    rows = [f'<li><i style="background:var(--{r})"></i>{r}</li>' for r in ROLES if r in used]
-    rows.append('<li style="color:var(--value)">value</li>')
-    if story.scene.tape.differentiable:
-        rows.append(
-            f'<li style="color:var(--adjoint)">adjoint <span class="bar">x</span> = '
-            f"∂{root}/∂x</li><li>local derivative ∂y/∂x</li>"
-        )
-    return "".join([*rows, "<li>thick: current step</li><li>dashed, –: not yet</li>"])
-
-
-def _rounded(x: float, digits: int = 6) -> float:
-    return float(f"{x:.{digits}g}")
-
-
-def _packed(data: Any) -> str:
-    """Return data as compressed JSON in letters that mean nothing to HTML."""
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
-    return base64.b64encode(zlib.compress(text.encode(), 9)).decode()
+    if theme not in ("auto", "light", "dark"):
+        raise GraphError(f"theme {theme!r}: expected auto, light or dark")
+    scene = scene_of(graph, digits=digits, collapse=collapse, open=open, inputs=inputs)
+    writer = writer_of(scene, legend=False, rankdir=rankdir)
+    steps = Updates(scene, updates or {}).steps
+    for update in steps:
+        if update.box:
+            writer.widen(update.box, update.lines)
+    return Player(Story(scene, steps), writer, visible(title) or title_of(scene), theme)

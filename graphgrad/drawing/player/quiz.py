@@ -74,9 +74,7 @@ def questions(wording: Wording, step: ForwardStep | BackwardStep) -> list[Quizze
 
 
 def _scalar(*values: Any) -> bool:
-    return all(
-        np.ndim(v) == 0 and np.asarray(v).dtype.kind != "b" and isfinite(v) for v in values
-    )
+    return all(np.ndim(v) == 0 and np.asarray(v).dtype.kind != "b" and isfinite(v) for v in values)
 
 
 def _quizzed(question: Question, guesses: Iterable[Guess]) -> Quizzed:

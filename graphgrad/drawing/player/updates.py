@@ -71,7 +71,9 @@ class Updates:
             )
         if not isinstance(rule, Node) or rule.shape != node.shape:
             found = rule.shape if isinstance(rule, Node) else repr(rule)
-            raise ShapeError(f"update of {describe(node)}: expected shape {node.shape}, got {found}")
+            raise ShapeError(
+                f"update of {describe(node)}: expected shape {node.shape}, got {found}"
+            )
         wording, run = self._scene.wording, tape(rule)
         old, new = self._scene.tape.value(node), run.value(rule)
         lines = wording.digest(new)

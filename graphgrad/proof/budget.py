@@ -1,0 +1,90 @@
+"""Time limits for computations that may not end: `Budget` for a report, `attempt` for one step.
+
+SymPy's simplifiers can run for hours on an innocent formula. `attempt` stops one from inside, by a
+profile function that Python calls at every function call: this needs no signals, so it works in
+any thread and on any system. A single operation of Python that never ends (the digits of
+9**9**9) cannot be stopped so; `graphgrad.proof.exact` refuses those beforehand.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from graphgrad.errors import GraphError
+
+__all__ = ["Budget", "attempt"]
+
+T = TypeVar("T")
+clock = time.perf_counter
+
+
+class _TimeIsUp(BaseException):
+    """Raised inside a computation; no `except Exception` on the way may swallow it."""
+
+
+class Budget:
+    """Seconds that may be spent, counted from now.
+
+    Args:
+        seconds: a positive number.
+
+    Raises:
+        GraphError: when it is not positive.
+    """
+
+    def __init__(self, seconds: float):
+        if not seconds > 0:
+            raise GraphError(f"budget={seconds!r}: expected a positive number of seconds")
+        self.seconds = float(seconds)
+        self._start = clock()
+
+    @property
+    def spent(self) -> float:
+        """The seconds that have passed."""
+        return clock() - self._start
+
+    @property
+    def left(self) -> float:
+        """The seconds that are left; never negative."""
+        return max(self.seconds - self.spent, 0.0)
+
+    def share(self, parts: int) -> float:
+        """Return an equal share of what is left."""
+        return self.left / max(parts, 1)
+
+
+def attempt(work: Callable[[], T], seconds: float, otherwise: Any = None) -> T | Any:
+    """Return what `work` returns, or `otherwise` when it fails or takes longer than `seconds`.
+
+    Where another profiler is at work (cProfile, a debugger), the time is not limited.
+
+    Example:
+        >>> attempt(lambda: 6 * 7, 1.0), attempt(lambda: 1 / 0, 1.0)
+        (42, None)
+        >>> def forever():
+        ...     while True:
+        ...         len("")
+        >>> attempt(forever, 0.05, "too long")
+        'too long'
+    """
+    if seconds <= 0:
+        return otherwise
+    watched = sys.getprofile() is None
+    end = clock() + seconds
+
+    def watch(*_: Any) -> None:
+        if clock() > end:
+            raise _TimeIsUp
+
+    try:
+        if watched:
+            sys.setprofile(watch)
+        return work()
+    except (_TimeIsUp, Exception):  # SymPy raises what it likes
+        return otherwise
+    finally:
+        if watched:
+            sys.setprofile(None)

@@ -1,0 +1,133 @@
+"""Whether two smooth formulas are the same function: proofs that a difference vanishes.
+
+`vanishes` tries, in order: the two are the same expression; the numerator of the difference
+expands to 0, with every function in it a letter of its own; the same with sinh, cosh, tanh written
+by exponentials and exponents split; SymPy's simplifier, for small formulas. Each proof is sound on
+the domain of the formulas; that none is found proves nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import sympy as sp
+
+from graphgrad.proof.budget import attempt
+
+__all__ = ["EXPANDED", "EXPONENTIALS", "SAME", "SIMPLIFIED", "vanishes", "weight"]
+
+SAME = "same expression"
+EXPANDED = "difference expands to 0"
+EXPONENTIALS = "difference expands to 0, written by exponentials"
+SIMPLIFIED = "difference simplifies to 0"
+HEAVIEST = 3000
+"""Terms of the largest expansion that is tried."""
+SIMPLE = 80
+"""Operations of the largest formula that goes to SymPy's simplifier."""
+UNWATCHED = 30
+"""Operations below which nothing takes long, so that no time limit is needed."""
+
+
+def vanishes(difference: Any, letters: Iterable[Any] = (), seconds: float = 2.0) -> str:
+    """Return how a difference of two formulas was proved to be zero; "" when it was not.
+
+    Args:
+        difference: a smooth SymPy expression.
+        letters: symbols in it that are 0 or 1, so that h² = h.
+        seconds: the most to spend.
+    """
+    if difference == 0:
+        return SAME
+    if difference.has(sp.nan, sp.zoo, sp.oo, -sp.oo):
+        return ""
+    small = difference.count_ops() <= UNWATCHED
+    ways = ((EXPANDED, lambda e: e), (EXPONENTIALS, by_exponentials))
+    for name, rewrite in ways:
+        done = _expands(difference, rewrite, letters) if small else attempt(
+            lambda rewrite=rewrite: _expands(difference, rewrite, letters), seconds / 2
+        )
+        if done:
+            return name
+    if difference.count_ops() <= SIMPLE and attempt(
+        lambda: sp.simplify(difference) == 0, seconds, False
+    ):
+        return SIMPLIFIED
+    return ""
+
+
+def _expands(difference: Any, rewrite: Any, letters: Iterable[Any]) -> bool:
+    try:
+        flat = _flattened(rewrite(difference), {})
+        above = sp.fraction(sp.together(flat))[0]
+        if weight(above) > HEAVIEST:
+            return False
+        return bool(_reduced(sp.expand(above), set(letters)) == 0)
+    except (ArithmeticError, AttributeError, NotImplementedError, RecursionError, TypeError,
+            ValueError, sp.PolynomialError):  # fmt: skip
+        return False
+
+
+def by_exponentials(e: Any) -> Any:
+    """Return the expression with hyperbolic functions as exponentials, and exponents split."""
+    return sp.expand(e.rewrite(sp.exp), power_exp=True, deep=True, mul=False, multinomial=False,
+                     basic=False, log=True, power_base=False)  # fmt: skip
+
+
+def _flattened(e: Any, names: dict[Any, Any]) -> Any:
+    """Return a rational expression: every function in it, and every odd power, is a letter."""
+    if e.is_Atom:
+        return e
+    if e.is_Add or e.is_Mul:
+        return e.func(*[_flattened(a, names) for a in e.args])
+    if e.is_Pow and e.exp.is_Integer:
+        return _flattened(e.base, names) ** e.exp
+    if e.is_Pow and e.exp.is_Rational:
+        return e if e.base.is_Symbol else _root(e, names)
+    if isinstance(e, sp.exp | sp.Pow):
+        base, exponent = e.as_base_exp()
+        if exponent.could_extract_minus_sign():
+            return 1 / _letter(base**-exponent, names)
+    return _letter(e, names)
+
+
+def _letter(e: Any, names: dict[Any, Any]) -> Any:
+    if e.is_Atom:
+        return e
+    return names.setdefault(e, sp.Dummy("f", real=True))
+
+
+def _root(e: Any, names: dict[Any, Any]) -> Any:
+    """Return u^(p/q) as that power of a letter, u as the letter's q-th power does not matter."""
+    return _letter(e.base, names) ** e.exp
+
+
+def _reduced(e: Any, letters: set[Any]) -> Any:
+    """Return a polynomial with hᵏ = h for the letters that are 0 or 1."""
+    if not letters or e == 0:
+        return e
+    return e.replace(
+        lambda t: t.is_Pow and t.base in letters and t.exp.is_Integer and t.exp > 1,
+        lambda t: t.base,
+    )
+
+
+def weight(e: Any) -> int:
+    """Return about how many terms an expression has when it is expanded.
+
+    Example:
+        >>> x, y = sp.symbols("x y")
+        >>> weight((x + y) ** 3), weight((x + 1) ** 10**9) > HEAVIEST
+        (8, True)
+    """
+    if e.is_Add:
+        return min(sum(map(weight, e.args)), 10**9)
+    if e.is_Mul:
+        product = 1
+        for a in e.args:
+            product = min(product * weight(a), 10**9)
+        return product
+    if e.is_Pow and e.exp.is_Integer and e.exp > 0:
+        inner = weight(e.base)
+        return 1 if inner == 1 else min(inner ** min(int(e.exp), 30), 10**9)
+    return 1

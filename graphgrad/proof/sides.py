@@ -1,0 +1,237 @@
+"""Kinks taken apart: formulas with |x|, max, steps and choices as smooth formulas, side by side.
+
+Such a formula is smooth on each side of its switches: |x| is x where x > 0 and −x where x < 0.
+`Sides` is an arithmetic (see `entries`) that builds the smooth formula of one side, or of all at
+once, with a letter h that is 1 on one side and 0 on the other: |x| = (2h − 1)x. Within a side h is
+constant, so the derivative of the smooth formula is that of the function. `branches` goes through
+all sides.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+import sympy as sp
+from sympy.core.relational import Relational
+from sympy.logic.boolalg import BooleanFunction
+
+from graphgrad.primitive import Primitive, Settings
+from graphgrad.proof.exact import exact, formula, template
+
+__all__ = ["ManySidesError", "Sides", "branches"]
+
+KINKED = (sp.Abs, sp.sign, sp.Heaviside, sp.Max, sp.Min, sp.Piecewise, sp.floor, Relational,
+          BooleanFunction)  # fmt: skip
+SMALL = 40
+"""Operations of a switch whose sign SymPy is asked for, by what it knows of the symbols."""
+T = TypeVar("T")
+
+
+class ManySidesError(Exception):
+    """More sides than can be gone through one by one, or a question no letter can answer."""
+
+
+class Sides:
+    """The arithmetic of one side, or with letters of all sides together; masks are 0, 1 or h.
+
+    Attributes:
+        switches: for every expression whose sign matters, 1 where it is positive, 0 where it is
+            negative, or the letter.
+        apart: expressions taken to be not zero, from comparisons for equality.
+        steps: for every argument of floor, the constant it is between two steps.
+        order: the switches in the order they were met, for `branches`.
+    """
+
+    def __init__(self, path: Sequence[int] | None = None):
+        """Take the sides in `path` for the switches in order, then 1; letters when it is None."""
+        self.path = path
+        self.switches: dict[Any, Any] = {}
+        self.apart: dict[Any, None] = {}
+        self.steps: dict[Any, Any] = {}
+        self.order: list[Any] = []
+
+    @property
+    def letters(self) -> set[Any]:
+        """The letters h in use."""
+        return {h for h in self.switches.values() if h.is_Symbol}
+
+    def number(self, value: Any) -> Any:
+        """Return a plain number as the exact one; a mask as 0 or 1."""
+        number = exact(value)
+        return sp.Integer(number == sp.true) if number in (sp.true, sp.false) else number
+
+    def apply(self, p: Primitive, operands: Sequence[Any], settings: Settings) -> Any:
+        """Return the primitive's formula on this side."""
+        known = template(p, len(operands), settings)
+        if not _kinked(known.expression):
+            return formula(p, operands, settings)
+        return self.resolve(known.expression, dict(zip(known.symbols, operands, strict=True)))
+
+    def resolve(self, e: Any, values: dict[Any, Any]) -> Any:
+        """Return a formula with values for its symbols and a side taken at each kink."""
+        if e in values:
+            return values[e]
+        if e in (sp.true, sp.false):
+            return sp.Integer(e == sp.true)
+        if not _kinked(e):
+            return e.xreplace(values)
+        if isinstance(e, sp.Piecewise):
+            return self._piecewise(e, values)
+        parts = [self.resolve(a, values) for a in e.args]
+        for kind, rule in _RULES:
+            if isinstance(e, kind):
+                return rule(self, *parts)
+        return e.func(*parts)
+
+    def positive(self, s: Any) -> Any:
+        """Return 1 on the side where s > 0, 0 where s < 0, or the letter; None where s is 0."""
+        if s == 0:
+            return None
+        if s.could_extract_minus_sign():
+            return 1 - self.positive(-s)
+        if s not in self.switches:
+            known = _sign(s)
+            if known is not None:
+                return known if known >= 0 else None
+            self.switches[s] = self._taken()
+            self.order.append(s)
+        return self.switches[s]
+
+    def _taken(self) -> Any:
+        if self.path is None:
+            return sp.Dummy("h", real=True)
+        k = len(self.order)
+        return sp.Integer(self.path[k] if k < len(self.path) else 1)
+
+    def equal(self, a: Any, b: Any) -> Any:
+        """Return 1 where a and b are the same expression, else 0: they differ but on a kink."""
+        s = sp.expand(a - b)
+        if s == 0:
+            return sp.Integer(1)
+        if s.free_symbols & self.letters:
+            raise ManySidesError("an equality that holds on some sides only")
+        if s.free_symbols:
+            self.apart[-s if s.could_extract_minus_sign() else s] = None
+        return sp.Integer(0)
+
+    def step(self, u: Any) -> Any:
+        """Return ⌊u⌋ between two whole numbers: a constant."""
+        if not u.free_symbols:
+            return sp.floor(u)
+        return self.steps.setdefault(u, sp.Dummy("n", real=True))
+
+    def _piecewise(self, e: Any, values: dict[Any, Any]) -> Any:
+        cases = [(self.resolve(c, values), v) for v, c in e.args]
+        result = sp.nan
+        for chosen, value in reversed(cases):
+            if chosen == 0:
+                continue
+            here = self.resolve(value, values)
+            result = here if chosen == 1 else chosen * here + (1 - chosen) * result
+        return result
+
+
+@functools.lru_cache(maxsize=4096)
+def _kinked(e: Any) -> bool:
+    return bool(e.has(*KINKED))
+
+
+def _sign(s: Any) -> Any:
+    """Return 1 or 0 where s is known to be positive or negative, −1 for zero, else None."""
+    if s.is_number:
+        return sp.Integer(-1) if s.is_zero else sp.Integer(bool(s.is_positive))
+    if s.count_ops() > SMALL:
+        return None
+    if s.is_positive:
+        return sp.Integer(1)
+    return sp.Integer(0) if s.is_negative else None
+
+
+def _either(h: Any, yes: Any, no: Any, at_zero: Any) -> Any:
+    """Return `yes` on the side h, `no` on the other, both weighed by a letter."""
+    if h is None:
+        return at_zero
+    if h == 1:
+        return yes
+    return no if h == 0 else no + (yes - no) * h
+
+
+def _abs(sides: Sides, u: Any) -> Any:
+    return _either(sides.positive(u), u, -u, sp.Integer(0))
+
+
+def _sign_of(sides: Sides, u: Any) -> Any:
+    one = sp.Integer(1)
+    return _either(sides.positive(u), one, -one, sp.Integer(0))
+
+
+def _heaviside(sides: Sides, u: Any, at_zero: Any = sp.Rational(1, 2)) -> Any:
+    return _either(sides.positive(u), sp.Integer(1), sp.Integer(0), at_zero)
+
+
+def _larger(sides: Sides, *parts: Any) -> Any:
+    return functools.reduce(lambda a, b: _either(sides.positive(a - b), a, b, a), parts)
+
+
+def _smaller(sides: Sides, *parts: Any) -> Any:
+    return functools.reduce(lambda a, b: _either(sides.positive(a - b), b, a, a), parts)
+
+
+def _comparison(sign: int, or_equal: bool) -> Callable[..., Any]:
+    def rule(sides: Sides, a: Any, b: Any) -> Any:
+        one, zero = sp.Integer(1), sp.Integer(0)
+        return _either(sides.positive(sign * (a - b)), one, zero, one if or_equal else zero)
+
+    return rule
+
+
+def _any(sides: Sides, *parts: Any) -> Any:
+    return functools.reduce(lambda a, b: a + b - a * b, parts)
+
+
+_RULES: list[tuple[Any, Callable[..., Any]]] = [
+    (sp.Abs, _abs),
+    (sp.sign, _sign_of),
+    (sp.Heaviside, _heaviside),
+    (sp.Max, _larger),
+    (sp.Min, _smaller),
+    (sp.floor, Sides.step),
+    (sp.Eq, Sides.equal),
+    (sp.Ne, lambda sides, a, b: 1 - sides.equal(a, b)),
+    (sp.Lt, _comparison(-1, False)),
+    (sp.Le, _comparison(-1, True)),
+    (sp.Gt, _comparison(1, False)),
+    (sp.Ge, _comparison(1, True)),
+    (sp.Not, lambda sides, a: 1 - a),
+    (sp.And, lambda sides, *parts: sp.Mul(*parts)),
+    (sp.Or, _any),
+]
+
+
+def branches(work: Callable[[Sides], T], most: int = 64) -> Iterator[tuple[Sides, T]]:
+    """Do `work` once on every side of the switches it meets.
+
+    Args:
+        work: builds something with the `Sides` it is given.
+        most: the most sides to go through.
+
+    Yields:
+        The side and what `work` made of it.
+
+    Raises:
+        ManySidesError: when there are more.
+    """
+    paths: list[tuple[int, ...]] = [()]
+    count = 0
+    while paths:
+        path = paths.pop()
+        count += 1
+        if count > most:
+            raise ManySidesError(f"more than {most} sides")
+        sides = Sides(path)
+        made = work(sides)
+        taken = [int(sides.switches[s]) for s in sides.order]
+        paths += [(*taken[:k], 0) for k in range(len(path), len(taken))]
+        yield sides, made
