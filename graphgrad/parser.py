@@ -10,7 +10,7 @@ place marked.
     arithmetic   + - * / @ ** and signs
     masks        < <= > >= == != (also a < b < c), and or not & | ~
     choice       a if mask else b, an elementwise where
-    operands     2.5, name, pi, f(x, axis=0), [[1, 2], [3, y]], (…), x[0, 1:3], x.T
+    operands     2.5, name, pi, inf, nan, f(x, axis=0), [[1, 2], [3, y]], (…), x[0, 1:3], x.T
     comments     from # to the end of the line; inside brackets a line goes on by itself
 """
 
@@ -56,7 +56,7 @@ def parse(text: str, /, **values: Any) -> Node:
             ^~~~
     """
     given = {normalize("NFKC", name): value for name, value in values.items()}  # as Python does
-    return Reader(clean(text), given).run()
+    return Reader(clean(text), given).run("an expression such as x*w + b")
 
 
 def parse_value(text: str) -> NumberOrArray:
@@ -75,7 +75,7 @@ def parse_value(text: str) -> NumberOrArray:
         >>> parse_value("1e-3"), parse_value("-pi/2"), parse_value("[[1, 2], [3, 4]]").tolist()
         (0.001, -1.5707963267948966, [[1.0, 2.0], [3.0, 4.0]])
     """
-    return Reader(clean(text), closed=True).run(ast.Expr, "one value such as 2.5 or [1, 2]").value
+    return Reader(clean(text), closed=True).run("one value such as 2.5 or [1, 2]", ast.Expr).value
 
 
 def split_assignment(argument: str) -> tuple[str, NumberOrArray]:
@@ -95,7 +95,7 @@ def split_assignment(argument: str) -> tuple[str, NumberOrArray]:
     if not text.text.partition("=")[0].strip().isidentifier():
         raise text.fault(f"expected {wanted}", 0, len(text.text))
     reader = Reader(text, closed=True)
-    value = reader.run(ast.Assign, wanted).value
+    value = reader.run(wanted, ast.Assign).value
     return next(iter(reader.assigned)), value
 
 

@@ -203,10 +203,13 @@ def test_a_number_is_a_float64_constant() -> None:
 
 def test_a_number_takes_the_type_of_what_it_meets() -> None:
     x = np.ones(3, np.float32)
-    for text in ("2*x", "x - 0.1", "maximum(0, x)", "x**3", "2**x", "x if x > 0 else 0"):
+    for text in ("2*x", "x - 0.1", "maximum(0, x)", "x**3", "2**x", "x if x > 0 else 0",
+                 "x + [1, 2, 0.5]", "[[1, 2, 3]] * x", "x**[1, 2, 3]"):  # fmt: skip
         assert parse(text, x=x).dtype == np.float32, text
     assert parse("argmax(x) + 1", x=x).dtype == np.int64
     assert parse("argmax(x) + 0.5", x=x).dtype == np.float64
+    assert parse("argmax(x) + [1, 2]", x=x).dtype == np.int64
+    assert parse("argmax(x) + [1, 2.5]", x=x).dtype == np.float64
     assert parse("argmax(x) + 99999999999999999999", x=x).dtype == np.float64
 
 

@@ -399,7 +399,7 @@ def test_verify_notices_a_wrong_gradient() -> None:
     s = session()
     w = s.nodes.find("w")
     right = s.tape.adjoint
-    s.tape.adjoint = lambda n, k=None: right(n, k) * 1.001 if n is w else right(n, k)  # type: ignore[method-assign]
+    s.tape.adjoint = lambda n, k=None: right(n, k) * 1.001 if n is w else right(n, k)
     told = s.run("verify")
     assert told.count("DIFFER") == 1
     assert "1 of 3 differ" in told
@@ -658,7 +658,7 @@ def test_a_long_chain_can_be_stepped() -> None:
 
 def test_what_cannot_be_stepped_is_an_error() -> None:
     with pytest.raises(gg.errors.GraphError, match="expected a graph node or a tape"):
-        gg.step(3.0, interactive=False)  # type: ignore[arg-type]
+        gg.step(3.0, interactive=False)
     with pytest.raises(gg.errors.MissingValueError):
         gg.step(gg.var("x") * 2, interactive=False)
     with pytest.raises(gg.errors.GraphError, match="digits=0"):

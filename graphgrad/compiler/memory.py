@@ -28,24 +28,58 @@ class Plan:
         start: of each stored node, its first entry in the arena of its type.
         sizes: entries of each arena.
         life: first and last kernel that touches a buffer; None for those that stay.
+        in_place: new values that are written over the variable they update.
     """
 
     start: dict[Node, int]
     sizes: dict[Dtype, int]
     life: dict[Node, tuple[int, int] | None]
+    in_place: dict[Node, Node]
 
 
 def plan(program: Program, fused: Fused) -> Plan:
     """Return a plan in which no two buffers alive at the same time overlap."""
     life = _lives(program, fused)
+    in_place = _in_place(program, fused)
     start: dict[Node, int] = {}
     sizes: dict[Dtype, int] = {}
     for dtype in {n.dtype for n in fused.stored}:
         mine = [n for n in fused.stored if n.dtype is dtype and n not in program.inputs]
+        mine = [n for n in mine if n not in in_place]
         # Those that stay first, then large before small: the usual good packing.
         mine.sort(key=lambda n: (life[n] is not None, -n.size, n.serial))
         sizes[dtype] = _pack(mine, life, start)
-    return Plan(start, sizes, life)
+    start.update({new: start[v] for new, v in in_place.items()})
+    return Plan(start, sizes, life, in_place)
+
+
+def _in_place(program: Program, fused: Fused) -> dict[Node, Node]:
+    """Return the updates that may be written where the old value stands.
+
+    The kernel that computes the new value must be the last to read the old one, and must read
+    entry i of it only for entry i; nobody may ask for the old value as a result.
+    """
+    outputs = {fused.view(n).root for n in program.outputs}
+    news = list(program.updates.values())
+    found = {}
+    for v, new in program.updates.items():
+        kernel = fused.kernel_of.get(new)
+        if kernel is None or kernel.kind != "loop" or new.primitive.kind != "map":
+            continue
+        if v in outputs or v in news or news.count(new) > 1 or new.shape != kernel.domain:
+            continue
+        last = fused.kernels.index(kernel)
+        if all(_reads_safely(k, last, node, v, fused)
+               for k, other in enumerate(fused.kernels) for node in other.nodes):  # fmt: skip
+            found[new] = v
+    return found
+
+
+def _reads_safely(k: int, last: int, node: Node, v: Node, fused: Fused) -> bool:
+    read = [fused.view(x) for x in node.inputs if fused.view(x).root is v]
+    if not read or k < last:
+        return True
+    return k == last and all(view.is_whole and view.shape == v.shape for view in read)
 
 
 def _lives(program: Program, fused: Fused) -> dict[Node, tuple[int, int] | None]:

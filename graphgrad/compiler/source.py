@@ -310,19 +310,25 @@ class Writer:
                 self.emit(1 + level, f"for {LETTERS[level]} in range({loops.sizes[level]}):")
         inner = 1 + depth
         local: dict[Node, str] = {}
+        overwritten = {v for new, v in self.plan.in_place.items() if new in stored}
         for x, view in loads.items():
             if is_literal(view.root):
                 local[x] = self.literal(view.root)
             else:
                 at = index(load_strides[x], view.offset)
                 local[x] = f"{self.name(view.root)}[{at}]"
+                if view.root in overwritten:  # read it before its place is taken
+                    old = f"{self.name(view.root)}_old"
+                    self.emit(inner, f"{old} = {local[x]}")
+                    local[x] = old
         for n in kernel.nodes:
             if n.primitive.kind == "map":
                 temporary = f"{self.name(n)}_"
                 self.emit(inner, f"{temporary} = {self.expression(n, [local[x] for x in n.inputs])}")
                 local[n] = temporary
                 if n in stored:
-                    self.emit(inner, f"{self.name(n)}[{index(store_strides)}] = {temporary}")
+                    place = self.plan.in_place.get(n, n)
+                    self.emit(inner, f"{self.name(place)}[{index(store_strides)}] = {temporary}")
         for r in reductions:
             self._accumulate(r, local[r.node.inputs[0]], inner, depth)
         for level in reversed(range(depth)):
@@ -560,7 +566,7 @@ class Writer:
     def _updates(self) -> None:
         for v, new in self.program.updates.items():
             view = self.fused.view(new)
-            if v not in self.plan.start or view.root is v:
+            if view.root is v or new in self.plan.in_place:
                 continue
             loops = Loops.over(v.shape, [view.strides, contiguous(v.shape)])
             for level, n in enumerate(loops.sizes):

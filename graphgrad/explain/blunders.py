@@ -7,6 +7,7 @@ comes out wrong comes from the mistake alone.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from itertools import groupby
 from typing import Any
@@ -120,8 +121,17 @@ def old_values(tape: Tape, variable: Node) -> tuple[Any, dict[Node, Any]]:
     }
 
 
-def alike(a: Any, b: Any, dtype: Any = None) -> bool:
-    """Return whether two numbers or arrays agree but for rounding; no adjoint is as good as 0."""
-    a, b = (0.0 if v is None else np.asarray(v) for v in (a, b))
+def alike(a: Any, b: Any, dtype: Any = None, noise: float = 0.0) -> bool:
+    """Return whether two numbers or arrays agree but for rounding; no adjoint is as good as 0.
+
+    Args:
+        a, b: what to compare; None counts as 0.
+        dtype: of the node they belong to; float32 is compared less strictly.
+        noise: an absolute difference that means nothing.
+    """
+    a, b = (0.0 if v is None else v for v in (a, b))
     tolerance = 1e-4 if dtype == np.float32 else 1e-9
-    return bool(np.allclose(a, b, rtol=tolerance, atol=1e-12, equal_nan=True))
+    if not (np.ndim(a) or np.ndim(b)):
+        x, y = float(a), float(b)
+        return math.isclose(x, y, rel_tol=tolerance, abs_tol=noise) or (x != x and y != y)
+    return bool(np.allclose(a, b, rtol=tolerance, atol=noise, equal_nan=True))

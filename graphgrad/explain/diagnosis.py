@@ -144,8 +144,14 @@ def _wrong_rules(wording: Wording, edge: Edge, upstream: Any, correct: str) -> I
 # -- an adjoint --------------------------------------------------------------------------------
 
 
-def adjoint_guesses(wording: Wording, node: Node) -> Iterator[Guess]:
-    """Yield wrong adjoints of a node."""
+def adjoint_guesses(wording: Wording, node: Node, passes: bool = True) -> Iterator[Guess]:
+    """Yield wrong adjoints of a node.
+
+    Args:
+        wording: names and numbers of the run.
+        node: whose adjoint was asked for.
+        passes: whether to run whole wrong backward passes too, which takes time.
+    """
     tape, bar = wording.tape, _bar(wording, node)
     arrivals = list(tape.arrivals(node))
     right: Any = tape.adjoint(node)
@@ -167,7 +173,8 @@ def adjoint_guesses(wording: Wording, node: Node) -> Iterator[Guess]:
     )
     yield Guess(tape.value(node), f"That is the value {wording.names[node]}, not {bar}.")
     yield Guess(2 * right, "That is twice as much: two passes without zeroing in between?")
-    yield from _wrong_passes(wording, node)
+    if passes:
+        yield from _wrong_passes(wording, node)
 
 
 def _forgotten(wording: Wording, arrivals: list[BackwardStep]) -> Iterator[Guess]:

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from graphgrad.errors import GraphError
 from graphgrad.explain.blunders import alike
 from graphgrad.explain.culprits import CULPRITS, Attempt
@@ -139,10 +141,19 @@ class WrongRun:
         """Return whether a wrong step passes what the right pass does along the same edge."""
         right = self.tape.step_of(*wrong.edge)
         assert right is not None
-        kind = wrong.edge.source.dtype
-        return alike(right.upstream, wrong.upstream, kind) and alike(
-            right.contribution, wrong.contribution, kind
+        kind, noise = wrong.edge.source.dtype, self._noise
+        return alike(right.upstream, wrong.upstream, kind, noise) and alike(
+            right.contribution, wrong.contribution, kind, noise
         )
+
+    @cached_property
+    def _noise(self) -> float:
+        """A difference that another order of additions can make; 0 where the order is kept."""
+        if self.mistake.name != "depth-first":
+            return 0.0
+        sizes = [float(np.max(np.abs(s.contribution), initial=0.0)) for s in self.tape.backward]
+        largest = max((s for s in sizes if np.isfinite(s)), default=0.0)
+        return largest * 8 * float(np.finfo(self.tape.root.dtype).eps)
 
     @cached_property
     def first_difference(self) -> int | None:

@@ -36,6 +36,7 @@ NOT_IN_TEXT = {
     "slice": "write x[1:3]",
     "unslice": "it takes a slice, and text has no way to write one",
 }
+LISTS = (ast.List, ast.Tuple)
 PAIRWISE = {"max": "maximum", "min": "minimum"}
 """With several arguments people mean the largest of them."""
 
@@ -99,7 +100,7 @@ def _function(reader: Reader, name: ast.Name) -> Callable[..., Any]:
 
 def _convert(reader: Reader, function: Callable[..., Any], arguments: dict[str, Any]) -> None:
     """Turn trees into what the function takes: its inputs to nodes, its settings to literals."""
-    first = next(iter(arguments))
+    first = next(iter(arguments), "")
     # A composite has one input, so that the call makes a graph: plain numbers fit its others.
     count = len(function.rules) if isinstance(function, Primitive) else 1
     inputs = [key for key in list(arguments)[:count] if key not in ("counter", "indices")]
@@ -107,10 +108,9 @@ def _convert(reader: Reader, function: Callable[..., Any], arguments: dict[str, 
     made: dict[str, Any] = {key: reader.node(arguments[key], INT64) for key in whole}
     if isinstance(function, Primitive) and function.variadic:
         part = arguments[first]
-        if not isinstance(part, ast.List | ast.Tuple) and not isinstance(reader.read(part), Node):
+        made[first] = reader.nodes(part.elts) if isinstance(part, LISTS) else reader.read(part)
+        if not isinstance(made[first], Node | list):
             reader.fault(f"{function.name} takes a list of parts, as in [a, b]", part)
-        listed = isinstance(part, ast.List | ast.Tuple)
-        made[first] = reader.nodes(part.elts) if listed else reader.node(part)
     else:
         made.update(zip(inputs, reader.nodes([arguments[key] for key in inputs])))
     for key, part in arguments.items():

@@ -25,7 +25,6 @@ from graphgrad.parsing.calls import call, vocabulary
 from graphgrad.parsing.excerpt import Text
 from graphgrad.parsing.scan import Tree, span, statements
 from graphgrad.primitive import TABLE
-from graphgrad.shapes import Shape
 
 __all__ = ["MAX_DEPTH", "Reader"]
 
@@ -53,7 +52,6 @@ SETTINGS = (
     "True, False, None, ... and tuples are settings, as in sum(x, axis=(0, 1)); a vector is "
     "written [1, 2], a mask x > 0"
 )
-EXPRESSION = "an expression such as x*w + b"
 TIGHT = "& and | join masks, and bind tighter than comparisons: write (x > 0) & (y > 0)"
 
 
@@ -84,7 +82,7 @@ class Reader:
 
     # -- statements --------------------------------------------------------------------------
 
-    def run(self, only: type[ast.stmt] | None = None, wanted: str = EXPRESSION) -> Node:
+    def run(self, wanted: str, only: type[ast.stmt] | None = None) -> Node:
         """Return the node of the last statement, or of the one there may be of the kind `only`."""
         end = len(self.text.text.rstrip())
         try:
@@ -270,12 +268,12 @@ class Reader:
             self._meanings[tree] = self._constant(tree, dtype)
         return self._meanings[tree]
 
-    def nodes(self, trees: Sequence[ast.expr]) -> list[Node]:
+    def nodes(self, trees: Sequence[ast.expr], dtype: Dtype = FLOAT64) -> list[Node]:
         """Return the nodes of several trees; numbers take the type of the arrays they meet."""
         values = [self.read(tree) for tree in trees]
         met = {value.dtype for value in values if isinstance(value, Node)} - {BOOL}
-        dtype = met.pop() if len(met) == 1 else FLOAT64
-        return [self.node(tree, dtype) for tree in trees]
+        common = met.pop() if len(met) == 1 else dtype
+        return [self.node(tree, common) for tree in trees]
 
     def setting(self, tree: ast.expr) -> Any:
         """Return a literal as it is written, but a list with nodes in it as one node."""
@@ -290,33 +288,26 @@ class Reader:
         return type(self.read(tree)) in (int, float)  # neither a node nor True nor False
 
     def _constant(self, tree: ast.expr, dtype: Dtype) -> Node:
-        shape, entries = self._table(tree)
-        if any(isinstance(x, Node) for x in entries):
-            assert isinstance(tree, ast.List)
-            return self.make(tree, TABLE["stack"], self.nodes(tree.elts))
-        if dtype is INT64 and not all(type(x) is int and abs(x) < 2**53 for x in entries):
-            dtype = FLOAT64
-        named = not shape and any(isinstance(n, ast.Name) for n in ast.walk(tree))
-        label = ast.unparse(tree).replace("pi", "π").replace("-", "−") if named else None
-        return self.make(tree, literal, entries, shape, dtype, label)
-
-    def _table(self, tree: ast.expr) -> tuple[Shape, list[Any]]:
-        """Return shape and entries of a literal; refuse what is no number, and rows that differ."""
+        if isinstance(tree, ast.List):
+            return self._list(tree, self.nodes(tree.elts, dtype))
+        if not self._is_number(tree):
+            self.fault(SETTINGS, tree)
         value = self.read(tree)
-        if isinstance(value, Node):
-            return value.shape, [value]
-        if not isinstance(tree, ast.List):
-            return ((), [value]) if self._is_number(tree) else self.fault(SETTINGS, tree)
-        if not tree.elts:
+        if dtype is INT64 and (type(value) is float or abs(value) >= 2**53):
+            dtype = FLOAT64
+        named = any(isinstance(n, ast.Name) for n in ast.walk(tree))
+        label = ast.unparse(tree).replace("pi", "π").replace("-", "−") if named else None
+        return self.make(tree, const, value if dtype is INT64 else float(value), dtype, label)
+
+    def _list(self, tree: ast.List, rows: list[Node]) -> Node:
+        """Return the node of a list; numbers alone become one constant."""
+        if not rows:
             self.fault("an empty list has no entries: write at least one", tree)
-        rows = [self._table(part) for part in tree.elts]
-        first = rows[0][0]
-        for part, (shape, _) in zip(tree.elts, rows):
-            if shape != first:
-                self.fault(f"ragged: this entry has shape {shape}, the first has {first}", part)
-        return (len(rows), *first), [x for _, entries in rows for x in entries]
-
-
-def literal(entries: list[Any], shape: Shape, dtype: Dtype, label: str | None) -> Node:
-    """Return a constant, by way of float64, for NumPy has no integers above 2**64."""
-    return const(np.array(entries, FLOAT64).reshape(shape), dtype, label)
+        for part, row in zip(tree.elts, rows):
+            if row.shape != rows[0].shape:
+                shapes = f"this entry has shape {row.shape}, the first has {rows[0].shape}"
+                self.fault(f"ragged: {shapes}", part)
+        if any(row.op != "constant" or row.name for row in rows):
+            return self.make(tree, TABLE["stack"], rows)
+        dtype = np.result_type(*{row.dtype for row in rows})
+        return self.make(tree, const, [row.value for row in rows], dtype)

@@ -104,15 +104,7 @@ class Links:
                 self._copies.clear()
 
     def _unlettered(self, node: Node) -> list[Node]:
-        found, stack = [], [node]
-        while stack and len(found) <= LARGEST_BUNDLE:
-            for x in stack.pop().inputs:
-                if x not in self.letters:
-                    found.append(x)
-                    stack.append(x)
-        return found if len(found) <= LARGEST_BUNDLE else self._all_unlettered(node)
-
-    def _all_unlettered(self, node: Node) -> list[Node]:
+        """Return the results without a letter between a lettered one and those below it."""
         found, stack = [], [node]
         while stack:
             new = [x for x in stack.pop().inputs if x not in self.letters]

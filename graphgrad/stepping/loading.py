@@ -110,7 +110,7 @@ def _state(session: Session, saved: Saved, nodes: list[Node], file: str) -> Any:
 
 def _check_position(session: Session, file: str) -> None:
     phase, step = session.position
-    if phase == "backward" and session.timeline.backward is None or phase not in PHASES:
+    if (phase == "backward" and session.timeline.backward is None) or phase not in PHASES:
         raise GraphError(f"{file} is damaged: there is no {quoted(phase)} pass")
     if not 0 <= step <= session.timeline.steps_of(phase):
         raise GraphError(f"{file} is damaged: there is no {phase} step {step}")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import islice
 from math import isfinite
 from typing import Any
 
@@ -24,7 +23,7 @@ from graphgrad.recorder import BackwardStep, ForwardStep
 
 __all__ = ["Quizzed", "questions"]
 
-MOST = 10
+MOST = 16
 """Mistakes that are written out per question, the likeliest."""
 
 
@@ -69,7 +68,8 @@ def questions(wording: Wording, step: ForwardStep | BackwardStep) -> list[Quizze
         question = pose(wording, "local", *step.edge)
         found.append(_quizzed(question, local_guesses(wording, step.edge)))
     if step is wording.tape.arrivals(x)[-1] and _scalar(step.after):
-        found.append(_quizzed(pose(wording, "adjoint", x), adjoint_guesses(wording, x)))
+        guesses = adjoint_guesses(wording, x, passes=False)
+        found.append(_quizzed(pose(wording, "adjoint", x), guesses))
     return found
 
 
@@ -82,7 +82,9 @@ def _quizzed(question: Question, guesses: Iterable[Guess]) -> Quizzed:
     answer = float(question.answer)
     tolerance = max(TOLERANCE * abs(answer), 1e-9)
     kept: list[tuple[float, str]] = []
-    for value, message in islice(guesses, MOST):
+    for value, message in guesses:
+        if len(kept) == MOST:
+            break
         if value is None or not _scalar(value):
             continue
         taken = [answer, *(v for v, _ in kept)]
