@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import linecache
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import CodeType
@@ -70,7 +70,7 @@ class Source:
 _here: ContextVar[Here] = ContextVar("graphgrad_here", default=Here())  # noqa: B039 (immutable)
 here = _here.get
 _sources: dict[tuple[int, int], Source] = {}
-_inside: dict[str | None, bool] = {}
+_inside: dict[int, dict[str, Any]] = {}
 
 
 @contextmanager
@@ -114,25 +114,47 @@ def making(**changes: Any) -> Iterator[None]:
         _here.reset(token)
 
 
+@contextmanager
+def deriving(prefix: str, line: Source | None) -> Iterator[Callable[[Any], None]]:
+    """Give a function that says of which node the nodes made next are a derivative.
+
+    They go into that node's scope under `prefix`. One context serves a whole sweep: entering
+    one per node, and looking up the user's `line` for each, took longer than making the nodes.
+    """
+    old = _here.get()
+    source = old.source or line
+
+    def of(node: Any) -> None:
+        _here.set(Here(f"{prefix}/{node.scope}" if node.scope else prefix, node, source))
+
+    try:
+        yield of
+    finally:
+        _here.set(old)
+
+
 def caller() -> Source | None:
     """Return the nearest place outside the package (the lessons count as outside).
 
     Called for every node, so it only remembers the code object and the position in it; the line
     number is looked up when somebody asks.
     """
-    frame = sys._getframe(1)
+    frame = sys._getframe(2)  # past Node.__init__, which called
     while frame is not None:
-        package = frame.f_globals.get("__package__")
-        inside = _inside.get(package)
-        if inside is None:
-            parts = (package or "").split(".")
-            inside = _inside[package] = parts[0] == "graphgrad" and parts[1:2] != ["lessons"]
-        if not inside:
+        space = frame.f_globals
+        if id(space) not in _inside:
             code = frame.f_code
             key = (id(code), frame.f_lasti)
             source = _sources.get(key)
-            if source is None:
-                source = _sources[key] = Source(code, frame.f_lasti)
-            return source
+            if source is None and _is_inside(space):
+                _inside[id(space)] = space  # kept, so that no other takes its id
+            else:
+                return source or _sources.setdefault(key, Source(code, frame.f_lasti))
         frame = frame.f_back  # type: ignore[assignment]
     return None
+
+
+def _is_inside(space: dict[str, Any]) -> bool:
+    """Return whether a module's names are those of this package's machinery."""
+    parts = (space.get("__package__") or "").split(".")
+    return parts[0] == "graphgrad" and parts[1:2] != ["lessons"]

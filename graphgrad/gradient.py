@@ -15,7 +15,7 @@ from typing import Any, overload
 import numpy as np
 
 from graphgrad import dtypes, graph
-from graphgrad.context import making
+from graphgrad.context import caller, deriving
 from graphgrad.errors import GradientError, ShapeError
 from graphgrad.graph import Node, ancestors, apply, const, describe, refresh, var
 from graphgrad.ops.define import Elementwise
@@ -72,11 +72,15 @@ def sweep(
 
 def _symbolic(order: Sequence[Node], reached: set[Node], adjoint: dict[Node, Any]) -> None:
     """Sweep with nodes, one at a time, so that each new node knows what it is a derivative of."""
-    for node in reversed(order):
-        if node.inputs and node in adjoint:
-            inside = f"gradient/{node.scope}" if node.scope else "gradient"
-            with making(origin=node, scope=inside):
-                sweep((node,), reached, adjoint, lambda n: n)
+    with deriving("gradient", caller()) as of:
+        for node in reversed(order):
+            if node.inputs and node in adjoint:
+                of(node)
+                sweep((node,), reached, adjoint, _itself)
+
+
+def _itself(node: Node) -> Node:
+    return node
 
 
 def _reached(order: Iterable[Node], wanted: Iterable[Node]) -> set[Node]:
@@ -178,10 +182,10 @@ def jvp(y: Any, wrt: Sequence[Node], tangents: Sequence[Any]) -> Any:
         moved[x] = node
     order = ancestors(outputs)
     reached = _reached(order, wanted)
-    for node in order:
-        if node in reached and node not in moved:
-            inside = f"tangent/{node.scope}" if node.scope else "tangent"
-            with making(origin=node, scope=inside):
+    with deriving("tangent", caller()) as of:
+        for node in order:
+            if node in reached and node not in moved:
+                of(node)
                 moved[node] = _tangent(node, moved)
     found = [moved[n] if n in moved else const(np.zeros(n.shape, n.dtype)) for n in outputs]
     return found[0] if isinstance(y, Node) else found

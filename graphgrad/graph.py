@@ -418,6 +418,30 @@ def apply(
             operands = _as_nodes(operands)
             break
     inputs: tuple[Node, ...] = tuple(operands)
+    if settings:
+        return Node(primitive, inputs, settings, *_infer(primitive, inputs, settings))
+    if len(inputs) == 2:
+        a, b = inputs
+        key: Any = (primitive, a.shape, b.shape, a.dtype, b.dtype, a.active, b.active)
+    else:
+        key = (primitive, *[(x.shape, x.dtype, x.active) for x in inputs])
+    known = _inferred.get(key)
+    if known is None:
+        if len(_inferred) >= MAX_INFERRED:
+            _inferred.clear()
+        known = _inferred[key] = _infer(primitive, inputs, settings)
+    return Node(primitive, inputs, settings, *known)
+
+
+MAX_INFERRED = 10_000
+_inferred: dict[Any, tuple[Shape, Dtype, bool]] = {}
+"""What `_infer` found before; most nodes of a graph have neighbours of the same few kinds."""
+
+
+def _infer(
+    primitive: Primitive, inputs: tuple[Node, ...], settings: Settings
+) -> tuple[Shape, Dtype, bool]:
+    """Return shape, type, and whether a gradient can flow through."""
     try:
         shape = primitive.shape(*[x.shape for x in inputs], **settings)
         dtype = primitive.dtype(*[x.dtype for x in inputs])
@@ -425,13 +449,11 @@ def apply(
     except (ShapeError, DtypeError) as problem:
         listed = ", ".join(f"{describe(x)}: {x.dtype}{list(x.shape)}" for x in inputs)
         raise type(problem)(f"{primitive.name}: {problem} (inputs {listed})") from None
-    active = False
     if dtypes.is_float(dtype):
         for i, x in enumerate(inputs):
             if x.active and primitive.has_rule(i):
-                active = True
-                break
-    return Node(primitive, inputs, settings, shape, dtype, active)
+                return shape, dtype, True
+    return shape, dtype, False
 
 
 def _as_nodes(operands: Sequence[Any]) -> list[Node]:

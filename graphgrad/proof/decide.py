@@ -70,12 +70,13 @@ def _expands(difference: Any, rewrite: Any, letters: Iterable[Any]) -> bool:
 
 def by_exponentials(e: Any) -> Any:
     """Return the expression with hyperbolic functions as exponentials, and exponents split."""
-    return sp.expand(e.rewrite(sp.exp), power_exp=True, deep=True, mul=False, multinomial=False,
+    plain = e.rewrite([sp.sinh, sp.cosh, sp.tanh], sp.exp)
+    return sp.expand(plain, power_exp=True, deep=True, mul=False, multinomial=False,
                      basic=False, log=True, power_base=False)  # fmt: skip
 
 
 def _flattened(e: Any, names: dict[Any, Any]) -> Any:
-    """Return a rational expression: every function in it, and every odd power, is a letter."""
+    """Return a rational expression: every function in it, and every power with a symbol above, is a letter."""
     if e.is_Atom:
         return e
     if e.is_Add or e.is_Mul:
@@ -83,23 +84,24 @@ def _flattened(e: Any, names: dict[Any, Any]) -> Any:
     if e.is_Pow and e.exp.is_Integer:
         return _flattened(e.base, names) ** e.exp
     if e.is_Pow and e.exp.is_Rational:
-        return e if e.base.is_Symbol else _root(e, names)
+        return _flattened(e.base, names) ** e.exp
     if isinstance(e, sp.exp | sp.Pow):
-        base, exponent = e.as_base_exp()
-        if exponent.could_extract_minus_sign():
-            return 1 / _letter(base**-exponent, names)
+        return _power(*e.as_base_exp(), names)
     return _letter(e, names)
 
 
 def _letter(e: Any, names: dict[Any, Any]) -> Any:
-    if e.is_Atom:
-        return e
     return names.setdefault(e, sp.Dummy("f", real=True))
 
 
-def _root(e: Any, names: dict[Any, Any]) -> Any:
-    """Return u^(p/q) as that power of a letter, u as the letter's q-th power does not matter."""
-    return _letter(e.base, names) ** e.exp
+def _power(base: Any, exponent: Any, names: dict[Any, Any]) -> Any:
+    """Return b^(−2u/3) as f⁻², where the letter f is b^(u/3): so that such powers combine."""
+    number, rest = exponent.as_content_primitive()
+    if rest.could_extract_minus_sign():
+        number, rest = -number, -rest
+    if not number.is_Rational or rest == 1:
+        return _letter(base**exponent, names)
+    return _letter(base ** (rest / number.q), names) ** number.p
 
 
 def _reduced(e: Any, letters: set[Any]) -> Any:

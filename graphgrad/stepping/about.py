@@ -71,7 +71,8 @@ def _formula(view: View, node: Node) -> str:
 def _value(view: View, node: Node, at: Position) -> list[Text]:
     value = view.timeline.value(node, at)
     if node.is_leaf and not np.ndim(value):
-        return [view.value(node, at)]
+        known = view.value(node, at)
+        return [known if node.primitive is VARIABLE else styled("value", view.short(value))]
     formula = f"{view.names[node]} = {view.wording.operation(node)}" if node.inputs else ""
     if value is None:
         return [joined([formula or view.names[node], " = ", styled("muted", "– (not yet)")])]

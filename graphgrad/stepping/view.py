@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -143,13 +144,18 @@ class View:
 
     def formula(self, node: Node) -> str:
         """Return the node written out in the variables; "" when that is long."""
+        leaves: dict[str, str] = {}
         size, stack = 0, [node]
         while stack:
             size += 1
             if size > LONGEST:
                 return ""
-            stack += stack.pop().inputs
-        return visible(render(node)) if node.inputs else self.names[node]
+            x = stack.pop()
+            stack += x.inputs
+            leaves |= {x.name: pretty(x.name)} if x.is_leaf and x.name else {}
+        if not node.inputs:
+            return self.names[node]
+        return re.sub(r"[^\W\d]\w*", lambda m: leaves.get(m[0], m[0]), visible(render(node)))
 
     def spoken(self, node: Node) -> str:
         """Return name and formula of a node that may be no part of this graph."""

@@ -20,7 +20,7 @@ MOST = 40
 """Lines of the table."""
 
 
-@command("verify", group="looking")
+@command("verify", group="understanding")
 def verify(session: Session, argument: str) -> str:
     """Check the gradient by another method, the complex step.
 

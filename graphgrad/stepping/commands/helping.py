@@ -12,7 +12,7 @@ from graphgrad.stepping.text import Text, joined, lines, styled
 if TYPE_CHECKING:
     from graphgrad.stepping.session import Session
 
-GROUPS = ("moving", "looking", "stopping", "changing", "learning", "files", "session")
+GROUPS = ("moving", "looking", "stopping", "changing", "understanding", "files", "session")
 """The headings of the list of commands."""
 
 

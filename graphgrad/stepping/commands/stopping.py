@@ -51,7 +51,7 @@ def delete(session: Session, argument: str) -> str:
     kept = tuple(b for b in state.breakpoints if b.number != number)
     if len(kept) == len(state.breakpoints):
         listed = ", ".join(str(b.number) for b in kept) or "none"
-        raise GraphError(f"no breakpoint {number}: there is {listed}")
+        raise GraphError(f"no breakpoint {number} among {listed}")
     session.state = replace(state, breakpoints=kept)
     return f"deleted breakpoint {number}"
 

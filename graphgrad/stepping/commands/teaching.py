@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["beside", "is_answer"]
 
-GROUP = "learning"
+GROUP = "understanding"
 
 
 @command("why NODE", group=GROUP, takes="node")

@@ -1,0 +1,169 @@
+r"""SymPy expressions as the house writes them: 1 − v₂², |x|, step(x), e and LaTeX alike.
+
+Symbols are given their display names last, so that no name, however odd, is taken for mathematics.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import sympy as sp
+from sympy.printing.latex import LatexPrinter
+from sympy.printing.str import StrPrinter
+
+from graphgrad.explain.latex import latex_name
+from graphgrad.explain.names import pretty
+
+__all__ = ["LONGEST", "latex", "shortened", "text"]
+
+LONGEST = 72
+"""Characters of a formula that a report shows."""
+HEAVY = 200
+"""Operations of a formula that is worth printing at all."""
+_SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+_HOLE = re.compile("\ue000(\\d+)\ue001")
+
+
+class _Text(StrPrinter):
+    """SymPy's plain text, with the signs of the house."""
+
+    def __init__(self) -> None:
+        super().__init__({"order": "none"})
+        self.symbols: list[Any] = []
+
+    def _print_Symbol(self, e: Any) -> str:  # noqa: N802 (SymPy's names)
+        if e not in self.symbols:
+            self.symbols.append(e)
+        return f"\ue000{self.symbols.index(e)}\ue001"
+
+    _print_Dummy = _print_Symbol
+
+    def _print_Add(self, e: Any, order: Any = None) -> str:  # noqa: N802
+        terms = sorted(e.as_ordered_terms(), key=lambda t: t.could_extract_minus_sign())
+        parts = [self._print(terms[0])]
+        for term in terms[1:]:
+            minus = term.could_extract_minus_sign()
+            shown = self.parenthesize(-term if minus else term, 30)
+            parts.append(f" − {shown}" if minus else f" + {shown}")
+        return "".join(parts)
+
+    def _print_Mul(self, e: Any) -> str:  # noqa: N802
+        above, below = [], []
+        sign = "−" if e.could_extract_minus_sign() else ""
+        for factor in (-e if sign else e).as_ordered_factors():
+            if factor.is_Rational:
+                above += [sp.Integer(factor.p)] if factor.p != 1 else []
+                below += [sp.Integer(factor.q)] if factor.q != 1 else []
+            elif factor.is_Pow and factor.exp.is_Rational and factor.exp < 0:
+                below.append(1 / factor)
+            else:
+                above.append(factor)
+        top = "·".join(self._factor(f) for f in above) or "1"
+        if not below:
+            return sign + top
+        bottom = "·".join(self._factor(f) for f in below)
+        return f"{sign}{top}/({bottom})" if len(below) > 1 else f"{sign}{top}/{bottom}"
+
+    def _factor(self, e: Any) -> str:
+        return self.parenthesize(e, 50, strict=False) if not e.is_Pow else self._print(e)
+
+    def _print_Pow(self, e: Any, rational: bool = False) -> str:  # noqa: N802
+        if e.exp == sp.Rational(1, 2):
+            return f"√({self._print(e.base)})"
+        if e.exp.is_Rational and e.exp < 0:
+            return f"1/{self._factor(1 / e)}"
+        base = self.parenthesize(e.base, 70, strict=False)
+        if e.exp.is_Integer:
+            return base + str(e.exp).translate(_SUPERSCRIPTS)
+        return f"{base}^{self.parenthesize(e.exp, 70, strict=False)}"
+
+    def _print_ExpBase(self, e: Any) -> str:  # noqa: N802
+        return f"exp({self._print(e.args[0])})"
+
+    def _print_Abs(self, e: Any) -> str:  # noqa: N802
+        return f"|{self._print(e.args[0])}|"
+
+    def _print_Heaviside(self, e: Any) -> str:  # noqa: N802
+        return f"step({self._print(e.args[0])})"
+
+    def _print_floor(self, e: Any) -> str:
+        return f"⌊{self._print(e.args[0])}⌋"
+
+    def _print_Max(self, e: Any) -> str:  # noqa: N802
+        return f"{e.func.__name__.lower()}({self.stringify(e.args, ', ')})"
+
+    _print_Min = _print_Max
+
+    def _print_Rational(self, e: Any) -> str:  # noqa: N802
+        return f"{e.p}/{e.q}".replace("-", "−")
+
+    def _print_Integer(self, e: Any) -> str:  # noqa: N802
+        return str(e.p).replace("-", "−")
+
+    def _print_Pi(self, e: Any) -> str:  # noqa: N802
+        return "π"
+
+    def _print_Exp1(self, e: Any) -> str:  # noqa: N802
+        return "e"
+
+    def _print_Infinity(self, e: Any) -> str:  # noqa: N802
+        return "∞"
+
+    def _print_NegativeInfinity(self, e: Any) -> str:  # noqa: N802
+        return "−∞"
+
+    def _print_Relational(self, e: Any) -> str:  # noqa: N802
+        sign = {"==": "=", "!=": "≠", "<=": "≤", ">=": "≥"}.get(e.rel_op, e.rel_op)
+        return f"{self._print(e.lhs)} {sign} {self._print(e.rhs)}"
+
+    def _print_Piecewise(self, e: Any) -> str:  # noqa: N802
+        if len(e.args) == 2 and e.args[1].cond == sp.true:
+            (a, c), (b, _) = e.args
+            if (a, b) == (1, 0):
+                return f"[{self._print(c)}]"
+            return f"({self._print(a)} if {self._print(c)} else {self._print(b)})"
+        cases = "; ".join(f"{self._print(v)} if {self._print(c)}" for v, c in e.args)
+        return f"({cases})"
+
+
+def text(e: Any, names: Mapping[Any, str] | None = None) -> str:
+    """Return an expression as text.
+
+    Args:
+        e: a SymPy expression.
+        names: display names of symbols; others are shown by their own names.
+
+    Example:
+        >>> x, y = sp.symbols("x y", real=True)
+        >>> text(1 - sp.tanh(x) ** 2), text(-x / (2 * y)), text(sp.Abs(x) * sp.exp(-x))
+        ('1 − tanh(x)²', '−x/(2·y)', '|x|·exp(−x)')
+    """
+    printer = _Text()
+    template = printer.doprint(e)
+    known = names or {}
+    return _HOLE.sub(lambda m: _shown(printer.symbols[int(m[1])], known), template)
+
+
+def _shown(symbol: Any, names: Mapping[Any, str]) -> str:
+    return names[symbol] if symbol in names else pretty(symbol.name)
+
+
+def shortened(e: Any, names: Mapping[Any, str] | None = None, most: int = LONGEST) -> str:
+    """Return an expression as text, or its size in words when it is too long to be read."""
+    operations = int(e.count_ops())
+    shown = text(e, names) if operations <= HEAVY else ""
+    return shown if shown and len(shown) <= most else f"({operations} operations)"
+
+
+def latex(e: Any, names: Mapping[Any, str] | None = None) -> str:
+    """Return an expression as LaTeX, its symbols by display names, set as mathematics.
+
+    Example:
+        >>> print(latex(sp.tanh(sp.Symbol("x")) ** 2, {sp.Symbol("x"): "v₁"}))
+        \\tanh^{2}{\\left(v_{1} \\right)}
+    """
+    known = names or {}
+    symbols = {s: latex_name(_shown(s, known)) for s in e.free_symbols}
+    return LatexPrinter({"symbol_names": symbols, "ln_notation": False}).doprint(e)
