@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from graphgrad.explain.nonfinite import certificate
     from graphgrad.networks import to_networkx
     from graphgrad.parser import parse, parse_value
+    from graphgrad.proof.derive import derive
     from graphgrad.proof.bridge import to_sympy
     from graphgrad.proof.incoming import from_sympy
     from graphgrad.recorder import Tape, tape
@@ -56,6 +57,7 @@ __version__ = "0.1.0"
 _LATER = {
     "compile": "graphgrad.compiler.executor",
     "certificate": "graphgrad.explain.nonfinite",
+    "derive": "graphgrad.proof.derive",
     "draw": "graphgrad.drawing.figure",
     "expand": "graphgrad.scalars",
     "film": "graphgrad.drawing.film",
@@ -86,12 +88,13 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
-    "PRIMITIVES", "Edge", "Node", "Primitive", "Tape", "ancestors", "argmax", "compile", "const",
-    "conv2d", "conv2d_input", "conv2d_kernel", "draw", "errors", "evaluate", "expand", "film",
-    "fold", "from_sympy", "functions", "grad", "gradient", "hessian", "jacobian", "jvp",
-    "logsumexp", "matmul", "max", "mean", "min", "ops", "outer", "parse", "parse_value", "play",
-    "prod", "random_uniform", "scatter_add", "scope", "step", "sum", "take", "tape", "to_networkx",
-    "to_sympy", "var", "vjp", "windows",
+    "PRIMITIVES", "Edge", "Node", "Primitive", "Tape", "ancestors", "argmax", "certificate",
+    "compile", "const", "conv2d", "conv2d_input", "conv2d_kernel", "derive", "draw", "errors",
+    "evaluate", "expand", "film", "fold", "from_sympy", "functions", "grad", "gradient",
+    "hessian", "jacobian", "jvp", "ledger", "logsumexp", "matmul", "max", "mean", "min",
+    "mistakes", "ops", "outer", "parse", "parse_value", "play", "prod", "random_uniform",
+    "scatter_add", "scope", "step", "sum", "take", "tape", "to_networkx", "to_sympy", "var",
+    "vjp", "windows",
 ]  # fmt: skip
 __all__ += functions.__all__ + ops.activation.__all__ + ops.arithmetic.__all__
 __all__ += ops.elementwise.__all__ + ops.shape.__all__

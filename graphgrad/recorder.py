@@ -226,7 +226,8 @@ class Tape:
                 f"the Jacobian of {describe(node)} in {describe(source)} has {entries} entries; "
                 f"dense ones are limited to {LARGEST_JACOBIAN}"
             )
-        basis = np.eye(size(node.shape), dtype=node.dtype).reshape((-1, *node.shape))
+        count = size(node.shape)
+        basis = np.eye(count, dtype=node.dtype).reshape((count, *node.shape))
         zero = np.zeros(source.shape, source.dtype)
         with np.errstate(all="ignore"):
             rows = [zero + node.primitive.vjp(position, g, y, xs, node.settings) for g in basis]

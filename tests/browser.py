@@ -21,11 +21,12 @@ FLAGS = [
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
+@pytest.fixture(name="chromium", scope="module")
+def one_chromium() -> Iterator[Any]:
     """A browser, started once per file of tests; GRAPHGRAD_BROWSER names another."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    program = os.environ.get("GRAPHGRAD_BROWSER") or next(filter(None, map(shutil.which, NAMES)), "")
+    found = [os.environ.get("GRAPHGRAD_BROWSER"), *map(shutil.which, NAMES)]
+    program = next(filter(None, found), "")
     if not program:
         pytest.skip("there is no Chromium on the search path")
     with sync_api.sync_playwright() as playwright:
@@ -34,8 +35,8 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
-@pytest.fixture
-def pages(chromium: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
+@pytest.fixture(name="pages")
+def offline_pages(chromium: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
     """Open a page, given as text; options are those of a browser context."""
     contexts: list[Any] = []
     complaints: list[str] = []
@@ -47,6 +48,7 @@ def pages(chromium: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
         contexts.append(context)
         context.set_offline(True)
         page = context.new_page()
+        page.set_default_timeout(10_000)
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("dialog", lambda dialog: complaints.append(f"dialog: {dialog.message}"))

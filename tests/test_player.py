@@ -111,7 +111,7 @@ def test_every_text_and_state_of_every_frame_is_the_scene_s(name):
     arrows = {arrow.key: arrow for arrow in scene.arrows}
     for i, frame in enumerate(player.story.frames):
         for box in scene.boxes:
-            shown, given, made, values, adjoints = table["boxes"][box.key]
+            shown, given, _, values, adjoints = table["boxes"][box.key]
             assert shown == marked(box.name)
             assert at(states(given), i) == scene.box_state(box, frame)
             assert at(dict(values), i) == [marked(x) for x in scene.value_lines(box, frame)]
@@ -244,7 +244,7 @@ def test_updates_that_make_no_sense_are_errors():
         gg.play(loss, updates={stranger: stranger * 2})
     with pytest.raises(ShapeError, match=r"update of .*expected shape \(\), got \(2,\)"):
         gg.play(loss, updates={w: gg.stack([w, w])})
-    with pytest.raises(ShapeError, match="got 0.5"):
+    with pytest.raises(ShapeError, match=r"got 0\.5"):
         gg.play(loss, updates={w: 0.5})
 
 

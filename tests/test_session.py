@@ -14,11 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import graphgrad as gg
+from graphgrad.primitive import TABLE
 from graphgrad.stepping.completion import candidates
 from graphgrad.stepping.registry import COMMANDS
 from graphgrad.stepping.session import Session
 from graphgrad.stepping.text import Text
 
+from . import rulebook
 from .test_random_graphs import ONE, TWO
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -643,6 +645,21 @@ def test_completion(line: str, found: list[str]) -> None:
     s = session()
     s.run("break w")
     assert [c.text for c in candidates(s, line)] == found
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_every_operation_can_be_stepped(name: str) -> None:
+    for case in rulebook.calls(TABLE[name])[:3]:
+        y, _ = rulebook.make(TABLE[name], case)
+        s = Session.of(gg.sum(gg.cast(y, float)))
+        lines = ["list all", "info", "next 2", "quiz", "hint", "skip", "run", "diff 0", "run back"]
+        nodes = [f"#{n.serial}" for n in s.tape.nodes]
+        lines += [f"{c} {n}" for n in nodes for c in ("show", "rule", "watch", "why", "break")]
+        for line in [*lines, "run back", "run", "why nan", "mistake"]:
+            assert isinstance(s.run(line), Text)
+        told = s.run("verify")
+        assert told.ok
+        assert "DIFFER" not in told
 
 
 def test_a_long_chain_can_be_stepped() -> None:

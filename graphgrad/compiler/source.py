@@ -159,10 +159,7 @@ class Writer:
         base = re.sub(r"\W", "_", node.name, flags=re.ASCII) if node.name else ""
         if not base or not base[0].isalpha() or keyword.iskeyword(base) or base in RESERVED:
             base = f"v{len(self.names) + 1}" if not base else f"v_{base}"
-        name, k = base, 1
-        while name in self._taken:
-            k += 1
-            name = f"{base}_{k}"
+        name = self._free(base)
         self._taken.add(name)
         self.names[node] = name
         return name
@@ -302,25 +299,18 @@ class Writer:
         reductions: list[Reduction],
     ) -> None:
         depth = len(loops.sizes)
+        local: dict[Node, str] = {}
+        overwritten = {v for new, v in self.plan.in_place.items() if new in stored}
         for level in range(depth + 1):
+            for x, view in loads.items():
+                if _level(load_strides[x]) == level:
+                    local[x] = self._load(view, load_strides[x], level, depth, overwritten)
             for r in reductions:
                 if r.local_from == level and level < depth:
                     self.emit(1 + level, f"{r.name} = {self._start(r.node)}")
             if level < depth:
                 self.emit(1 + level, f"for {LETTERS[level]} in range({loops.sizes[level]}):")
         inner = 1 + depth
-        local: dict[Node, str] = {}
-        overwritten = {v for new, v in self.plan.in_place.items() if new in stored}
-        for x, view in loads.items():
-            if is_literal(view.root):
-                local[x] = self.literal(view.root)
-            else:
-                at = index(load_strides[x], view.offset)
-                local[x] = f"{self.name(view.root)}[{at}]"
-                if view.root in overwritten:  # read it before its place is taken
-                    old = f"{self.name(view.root)}_old"
-                    self.emit(inner, f"{old} = {local[x]}")
-                    local[x] = old
         for n in kernel.nodes:
             if n.primitive.kind == "map":
                 temporary = f"{self.name(n)}_"
@@ -335,6 +325,26 @@ class Writer:
             for r in reductions:
                 if r.local_from == level:
                     self._finish(r, 1 + level)
+
+    def _load(
+        self, view: View, strides: Sequence[int], level: int, depth: int, overwritten: set[Node]
+    ) -> str:
+        """Return the text of an entry; what does not change in the inner loops is read before."""
+        if is_literal(view.root):
+            return self.literal(view.root)
+        entry = f"{self.name(view.root)}[{index(strides, view.offset)}]"
+        if level == depth and view.root not in overwritten:
+            return entry
+        self._taken.add(name := self._free(f"{self.name(view.root)}_at"))
+        self.emit(1 + level, f"{name} = {entry}")
+        return name
+
+    def _free(self, base: str) -> str:
+        name, k = base, 1
+        while name in self._taken:
+            k += 1
+            name = f"{base}{k}"
+        return name
 
     def _accumulate(self, r: Reduction, value: str, inner: int, depth: int) -> None:
         if r.local_from < depth:
@@ -595,6 +605,11 @@ def index(strides: Sequence[int], offset: int = 0, letters: Sequence[str] = LETT
         if s:
             terms.append(letter if s == 1 else f"{s}*{letter}")
     return " + ".join(terms) or "0"
+
+
+def _level(strides: Sequence[int]) -> int:
+    """Return how many loops an index needs: up to the last axis along which it moves."""
+    return max((k + 1 for k, s in enumerate(strides) if s), default=0)
 
 
 def join(a: str, b: str) -> str:

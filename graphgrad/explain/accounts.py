@@ -100,8 +100,13 @@ def _contribution(book: Ledger, item: Contribution) -> list[str]:
         product = wording.pullback(node, i)
     value = number(item.step.contribution) if book.node.shape == () else number(item.size)
     share = percent(math.nan if item.share is None else item.share, 1)
-    edge = f"{wording.names[node]} → {wording.names[book.node]}"
-    return [edge, plain(product), value, share, whole(item.path_count)]
+    return [
+        f"{wording.names[node]} → {wording.names[book.node]}",
+        plain(product),
+        value,
+        share,
+        whole(item.path_count),
+    ]
 
 
 def _paths(book: Ledger) -> tuple[list[list[str]], str]:

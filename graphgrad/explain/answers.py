@@ -22,8 +22,11 @@ __all__ = ["matches", "reachable", "read_answer", "spellings", "understood"]
 
 TOLERANCE = 0.005
 """Relative error allowed: people compute with the four digits they see."""
+NOISE = 1e-12
+"""Absolute error allowed: what should be 0 is often not quite 0."""
 _SIGNS = str.maketrans(
     {"−": "-", "–": "-", "·": "*", "×": "*", "÷": "/", "²": "**2", "³": "**3", "√": "sqrt"}
+    | dict(zip("₀₁₂₃₄₅₆₇₈₉", "0123456789"))
 )
 
 _NAME = re.compile(r"(?<![\w.])[^\W\d](?:\w|[\u0300-\u036f])*(?!\s*\()")
@@ -84,6 +87,8 @@ def read_answer(text: str, known: dict[str, Any], hidden: set[str]) -> Any:
     if not isinstance(text, str):
         raise ParseError(f"an answer is text, got {type(text).__name__}")
     source = text.translate(_SIGNS).strip()
+    if not source:
+        raise ParseError("the answer is empty: type a number or an expression")
     if _COMMA.fullmatch(source):
         raise ParseError(f"{source}: write the decimal point as in {source.replace(',', '.')}")
     used = list(dict.fromkeys(map(_identifier, _NAME.findall(source))))
@@ -106,7 +111,7 @@ def matches(given: Any, wanted: Any) -> bool:
     a, b = np.asarray(given, float), np.asarray(wanted, float)
     if a.shape != b.shape:
         return False
-    return bool(np.all((a == b) | (np.abs(a - b) <= np.maximum(TOLERANCE * np.abs(b), 1e-9))))
+    return bool(np.all((a == b) | (np.abs(a - b) <= np.maximum(TOLERANCE * np.abs(b), NOISE))))
 
 
 def understood(text: str, known: dict[str, Any], hidden: set[str]) -> tuple[Any, str]:

@@ -36,7 +36,7 @@ def _not_finite(value: Any) -> Any:
     return ~np.isfinite(value)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Birth:
     """A step with a non-finite result.
 

@@ -13,8 +13,19 @@ from typing import TYPE_CHECKING, Any
 from graphgrad import dtypes
 from graphgrad.explain.blunders import WrongPass, alike, depth_first, old_values, users_first
 from graphgrad.explain.misremembered import misremembered
-from graphgrad.explain.steps import Wording, adjoint, plain
-from graphgrad.explain.tables import count
+from graphgrad.explain.steps import Wording
+from graphgrad.explain.verdicts import (
+    added_up,
+    all_zero,
+    early_enough,
+    lost,
+    missing,
+    not_missed,
+    nothing_lost,
+    nothing_stale,
+    stale,
+    too_early,
+)
 from graphgrad.graph import VARIABLE, Edge, Node
 from graphgrad.recorder import BackwardStep, Tape
 
@@ -58,49 +69,7 @@ def _depth_first(wording: Wording) -> Attempt:
     for edge in depth_first(tape):
         done.take(edge)
     what = "(visit(y): for x in inputs of y: x̄ += ȳ · ∂y/∂x, and visit(x) if it is new)"
-    return _attempt(done, what, _too_early, _early_enough)
-
-
-def _too_early(run: WrongRun) -> str:
-    node = _first_wrong(run).edge.node
-    step = next(s for s in run.steps if s.edge.node is node)
-    users = len(run.tape.arrivals(node))
-    heard = sum(s.index < step.index for s in run.steps if s.edge.source is node)
-    bar = plain(adjoint(run.wording.names[node]))
-    had, right = run.wording.short(step.upstream), run.wording.short(run.tape.adjoint(node))
-    return (
-        f"{run.wording.names[node]} passed on {bar} = {had} when {heard} of its "
-        f"{count(users, 'contribution')} had arrived, and what came later never went further; in "
-        f"topological order a node waits until {bar} = {right} is complete."
-    )
-
-
-def _early_enough(run: WrongRun) -> str:
-    shared = [n for n in run.tape.nodes if not n.is_leaf and len(run.tape.arrivals(n)) > 1]
-    if shared:
-        names = ", ".join(run.wording.names[n] for n in shared[:3])
-        reason = (
-            f"{names} is used more than once, but what came too late changes no variable's gradient"
-        )
-    else:
-        reason = "no computed node has two users, so each passes on a complete adjoint"
-    walked, edges = _walked(run.tape), len(run.tape.backward)
-    steps = f"{count(walked, 'step')} here in place of {edges:,}"
-    return (
-        f"Right on this graph: {reason}. (Recursion that passes on every contribution by itself "
-        f"is always right, but takes a step per edge of every path: "
-        f"{steps if walked > edges else 'just as many here, but many more with reuse'}.)"
-    )
-
-
-def _walked(tape: Tape) -> int:
-    """Return how many steps a recursion takes that walks every path to its end."""
-    paths, steps = {tape.root: 1}, 0
-    for step in tape.backward:
-        here = paths[step.edge.node]
-        steps += here
-        paths[step.edge.source] = paths.get(step.edge.source, 0) + here
-    return steps
+    return _attempt(done, what, too_early, early_enough)
 
 
 # -- = for += ----------------------------------------------------------------------------------
@@ -111,27 +80,7 @@ def _overwrite(wording: Wording) -> Attempt:
     for edge in users_first(wording.tape):
         done.take(edge, overwrite=True)
     what = "(x̄ = ȳ · ∂y/∂x stands where x̄ += ȳ · ∂y/∂x should.)"
-    return _attempt(done, what, _lost, _nothing_lost)
-
-
-def _lost(run: WrongRun) -> str:
-    row = next(r for r in run.rows if r.differs)
-    assert row.right is not None
-    node, short = row.right.edge.source, run.wording.short
-    bar = plain(adjoint(run.wording.names[node]))
-    return (
-        f"{count(len(run.tape.arrivals(node)), 'contribution')} arrive at "
-        f"{run.wording.names[node]}; the one of this step replaced {bar} = "
-        f"{short(row.right.before)} in place of adding to it, but a gradient is the sum over all "
-        f"paths."
-    )
-
-
-def _nothing_lost(run: WrongRun) -> str:
-    shared = [n for n in run.tape.nodes if len(run.tape.arrivals(n)) > 1]
-    if shared:
-        return "Right on this graph: what is replaced makes no difference to any variable."
-    return "Right on this graph: every node is used once, so there is nothing to add up."
+    return _attempt(done, what, lost, nothing_lost)
 
 
 # -- no zeroing --------------------------------------------------------------------------------
@@ -144,26 +93,11 @@ def _no_zeroing(wording: Wording) -> Attempt:
     for edge in users_first(tape):
         done.take(edge)
     what = "(Both passes are the same here, so every gradient doubles.)"
-    return _attempt(done, what, _added_up, _all_zero, first)
+    return _attempt(done, what, added_up, all_zero, first)
 
 
 def _gets_gradient(tape: Tape, node: Node) -> bool:
     return node.primitive is VARIABLE and bool(tape.arrivals(node))
-
-
-def _added_up(run: WrongRun) -> str:
-    node, short = run.wrong_nodes[0], run.wording.short
-    bar = plain(adjoint(run.wording.names[node]))
-    once = short(run.tape.adjoint(node))
-    return (
-        f"{bar} began at {once}, left by the first pass, and ended at {short(run.adjoint(node))}: "
-        f"the sum of both passes, as with a forgotten optimizer.zero_grad() in PyTorch. (An "
-        f"engine whose inner nodes keep theirs as well is further off.)"
-    )
-
-
-def _all_zero(run: WrongRun) -> str:
-    return "Right on this graph: every variable's gradient is 0, and 0 + 0 = 0."
 
 
 # -- a forgotten edge --------------------------------------------------------------------------
@@ -175,38 +109,17 @@ def _forgotten_edge(wording: Wording) -> Attempt:
     for edge in users_first(tape):
         if edge != left_out:
             done.take(edge)
-    name = _edge(wording, left_out) if left_out else "none"
-    return _attempt(done, f"The edge {name} is not passed.", _missing, _not_missed)
+    name = wording.edge(*left_out) if left_out else "none"
+    return _attempt(done, f"The edge {name} is not passed.", missing, not_missed)
 
 
 def _to_forget(tape: Tape) -> Edge | None:
-    """Return the edge to forget: the second use of a node if there is one, else the last."""
+    """Return the edge to forget: the second use of a node if there is one, else a variable's."""
     telling = [s for s in tape.backward if not alike(s.contribution, 0.0)]
     again = [s for s in telling if s.before is not None]
     leaves = [s for s in telling if s.edge.source.is_leaf]
     chosen = again or leaves or telling or tape.backward
     return chosen[0].edge if chosen else None
-
-
-def _missing(run: WrongRun) -> str:
-    row = next(r for r in run.rows if r.differs)
-    assert row.right is not None
-    node, short = row.right.edge.source, run.wording.short
-    bar = plain(adjoint(run.wording.names[node]))
-    return (
-        f"Its contribution {short(row.right.contribution)} never reached {bar}: "
-        f"{short(run.tape.adjoint(node))} became {_or_none(run, node)}; every use of a node is an "
-        f"edge, and every edge counts."
-    )
-
-
-def _or_none(run: WrongRun, node: Node) -> str:
-    value = run.adjoint(node)
-    return "no gradient at all" if value is None else run.wording.short(value)
-
-
-def _not_missed(run: WrongRun) -> str:
-    return "Right on this graph: no variable's gradient depends on what the edge passes."
 
 
 # -- a stale value -----------------------------------------------------------------------------
@@ -225,7 +138,7 @@ def _stale_value(wording: Wording) -> Attempt:
     empty = WrongPass(tape)
     for edge in users_first(tape):
         empty.take(edge)
-    return found or _attempt(empty, "There is no variable to change.", _stale, _nothing_stale)
+    return found or _attempt(empty, "There is no variable to change.", stale, nothing_stale)
 
 
 def _with_stale(wording: Wording, variable: Node) -> tuple[Attempt, bool]:
@@ -241,23 +154,7 @@ def _with_stale(wording: Wording, variable: Node) -> tuple[Attempt, bool]:
         for n in tape.nodes
         if n.primitive is VARIABLE
     )
-    return _attempt(done, what, _stale, _nothing_stale), wrong
-
-
-def _stale(run: WrongRun) -> str:
-    row = next(r for r in run.rows if r.differs)
-    assert row.wrong is not None
-    node, i = row.wrong.edge
-    wording, rule = run.wording, run.wording.rule(node, i)
-    partial = wording.partial(node, i) + (f" = {rule}" if rule else "")
-    return (
-        f"{partial} was computed from results of the old forward pass; a backward pass is right "
-        f"only with the values of the forward pass that belongs to it."
-    )
-
-
-def _nothing_stale(run: WrongRun) -> str:
-    return "Right on this graph: no local derivative that matters reads a result that changed."
+    return _attempt(done, what, stale, nothing_stale), wrong
 
 
 # -- a wrong local derivative ------------------------------------------------------------------
@@ -277,21 +174,6 @@ def _wrong_local(wording: Wording) -> Attempt:
         return "Right on this graph: the wrong factor is multiplied by 0, or there is none."
 
     return _attempt(done, slip.what, why, why_not)
-
-
-# -- words -------------------------------------------------------------------------------------
-
-
-def _first_wrong(run: WrongRun) -> BackwardStep:
-    step = next(r.wrong for r in run.rows if r.differs)
-    assert step is not None
-    return step
-
-
-def _edge(wording: Wording, edge: Edge) -> str:
-    node, i = edge
-    again = f" (input {i + 1})" if node.inputs.count(edge.source) > 1 else ""
-    return f"{wording.names[node]} → {wording.names[edge.source]}{again}"
 
 
 CULPRITS: dict[str, Callable[[Wording], Attempt]] = {

@@ -186,17 +186,12 @@ def _forgotten(wording: Wording, arrivals: list[BackwardStep]) -> Iterator[Guess
     for size in sizes:
         for kept in combinations(arrivals, size):
             missing = [s.edge for s in arrivals if s not in kept]
-            listed = ", ".join(_edge(wording, e) for e in missing[:3])
+            listed = ", ".join(wording.edge(*e) for e in missing[:3])
             many = "path" if len(missing) == 1 else "paths"
             yield Guess(
                 _try(partial(sum, [s.contribution for s in kept])),
                 f"You forgot the {many} along {listed}: the contributions are {total}.",
             )
-
-
-def _edge(wording: Wording, edge: Edge) -> str:
-    again = f" (input {edge.position + 1})" if edge.node.inputs.count(edge.source) > 1 else ""
-    return f"{wording.names[edge.node]} → {wording.names[edge.source]}{again}"
 
 
 def _one_edge(wording: Wording, step: BackwardStep, right: Any) -> Iterator[Guess]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -17,6 +17,7 @@ import numpy as np
 
 from graphgrad.errors import GraphError
 from graphgrad.explain.blunders import alike
+from graphgrad.explain.catalogue import MISTAKES, Mistake
 from graphgrad.explain.culprits import CULPRITS, Attempt
 from graphgrad.explain.sidebyside import mistakes_lines, run_lines
 from graphgrad.explain.steps import Wording
@@ -26,68 +27,7 @@ from graphgrad.recorder import BackwardStep, Tape
 __all__ = ["MISTAKES", "Mistake", "Mistakes", "Row", "WrongRun", "mistakes", "run_mistake"]
 
 
-@dataclass(frozen=True)
-class Mistake:
-    """One way to get backpropagation wrong.
-
-    Attributes:
-        name: for ``step --mistake NAME``.
-        title: in a few words.
-        description: what is done, in one sentence.
-        matters_on: the kind of graph on which it gives wrong gradients.
-    """
-
-    name: str
-    title: str
-    description: str
-    matters_on: str
-
-
-MISTAKES: dict[str, Mistake] = {
-    m.name: m
-    for m in (
-        Mistake(
-            "depth-first",
-            "depth-first, without topological order",
-            "Each node passes its adjoint on as soon as it is first reached, and never again.",
-            "a result that several later steps use, as v in v = x·w; y = v·v",
-        ),
-        Mistake(
-            "overwrite",
-            "= in place of +=",
-            "Each contribution replaces the adjoint that is there, in place of adding to it.",
-            "any node used twice, as x in x·x + x",
-        ),
-        Mistake(
-            "no-zeroing",
-            "no zeroing between two passes",
-            "A second pass begins with the gradients that the first one left in the variables.",
-            "every graph with a gradient that is not 0",
-        ),
-        Mistake(
-            "forgotten-edge",
-            "a forgotten edge",
-            "One edge is not passed; its contribution, and all that would follow it, is missing.",
-            "every graph with a contribution that is not 0",
-        ),
-        Mistake(
-            "stale-value",
-            "a stale value",
-            "A variable was set, and the backward pass ran without a new forward pass.",
-            "derivatives that read a computed value, as those of tanh(x·w), square or products",
-        ),
-        Mistake(
-            "wrong-local",
-            "a wrong local derivative",
-            "The rule of one operation is wrong, as people misremember it.",
-            "every graph that the wrong rule's contribution reaches",
-        ),
-    )
-}
-"""The mistakes by name, in the order in which they are told."""
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Row:
     """The right and the wrong pass at one moment; None where one of them makes no step."""
 
@@ -96,7 +36,7 @@ class Row:
     differs: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class WrongRun:
     """A backward pass with one mistake in it, beside the right one.
 
@@ -113,8 +53,8 @@ class WrongRun:
     what: str
     steps: list[BackwardStep]
     why: str
-    started: dict[Node, Any] = field(repr=False)
-    wording: Wording = field(repr=False, compare=False)
+    started: dict[Node, Any]
+    wording: Wording
 
     @cached_property
     def rows(self) -> list[Row]:
@@ -199,11 +139,11 @@ class WrongRun:
             found.setdefault(step.edge.source, []).append(step)
         return found
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return "\n".join(run_lines(self))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Mistakes:
     """Every mistake, tried on one graph; made by `mistakes`."""
 
@@ -218,7 +158,7 @@ class Mistakes:
     def __getitem__(self, name: str) -> WrongRun:
         return next(r for r in self.runs if r.mistake is _named(name))
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return "\n".join(mistakes_lines(self))
 
 

@@ -8,7 +8,7 @@ every number of the run is finite.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,7 @@ MOST_NAMED = 6
 """Nodes that a sentence names."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Certificate:
     """Where a non-finite number was born; made by `certificate`.
 
@@ -52,7 +52,7 @@ class Certificate:
     values: list[Node]
     adjoints: list[Node]
     repairs: list[str]
-    wording: Wording = field(repr=False, compare=False)
+    wording: Wording
 
     @property
     def step(self) -> ForwardStep | BackwardStep | None:
@@ -74,7 +74,7 @@ class Certificate:
         """Whether the root and every gradient are finite all the same."""
         return not self.adjoints and bool(np.isfinite(self.tape.value(self.tape.root)).all())
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return "\n".join(_lines(self))
 
 

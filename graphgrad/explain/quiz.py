@@ -7,7 +7,7 @@ nothing and is the same for the same seed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,42 +20,12 @@ from graphgrad.explain.diagnosis import (
     rule_or_hint,
     value_guesses,
 )
+from graphgrad.explain.questions import KINDS, Question, pose, subjects, term
 from graphgrad.explain.steps import Wording, adjoint, plain
-from graphgrad.explain.typeset import scalar_edge
 from graphgrad.graph import Edge, Node
 from graphgrad.recorder import Tape
 
 __all__ = ["KINDS", "Question", "Quiz", "Verdict", "pose"]
-
-KINDS = ("value", "local", "adjoint")
-LARGEST = 6
-"""Entries of the largest array that is asked for."""
-MOST_USERS = 5
-"""Users of a node that a question tells about."""
-
-
-@dataclass(frozen=True)
-class Question:
-    """One question.
-
-    Attributes:
-        kind: ``"value"``, ``"local"`` or ``"adjoint"``: what is hidden.
-        node: whose value or adjoint; for a local derivative ∂y/∂x the node y.
-        position: of the input x, for a local derivative.
-        text: the question, with all the numbers needed to answer it.
-        answer: the number or array that is right.
-    """
-
-    kind: str
-    node: Node
-    position: int | None
-    text: str
-    answer: Any = field(repr=False)
-
-    @property
-    def edge(self) -> Edge | None:
-        """The edge, for a local derivative."""
-        return None if self.position is None else Edge(self.node, self.position)
 
 
 @dataclass(frozen=True)
@@ -117,7 +87,7 @@ class Quiz:
         self.wording = Wording(self.tape)
         self.asked = self.right = 0
         self._known = reachable(self.wording)
-        self._subjects = [s for s in _subjects(self.tape) if s[0] in kinds]
+        self._subjects = [s for s in subjects(self.tape) if s[0] in kinds]
         if not self._subjects:
             raise GraphError(
                 f"nothing to ask about {self.tape!r}: it has no computed number small enough"
@@ -176,7 +146,7 @@ class Quiz:
             return rule_or_hint(wording, Edge(node, question.position))
         if question.kind == "value":
             return f"{wording.names[node]} = {wording.operation(node)}"
-        terms = [_term(wording, step.edge) for step in self.tape.arrivals(node)]
+        terms = [term(wording, step.edge) for step in self.tape.arrivals(node)]
         return plain(f"{adjoint(wording.names[node])} = {' + '.join(terms)}")
 
     @property
@@ -220,70 +190,3 @@ class Quiz:
         else:
             found = adjoint_guesses(self.wording, question.node)
         return found
-
-
-Subject = tuple[str, Node, int | None]
-
-
-def _subjects(tape: Tape) -> list[Subject]:
-    """Return all that can be asked about a tape: finite numbers and small arrays."""
-    found: list[Subject] = [("value", s.node, None) for s in tape.forward if _askable(s.value)]
-    if tape.differentiable:
-        found += [
-            ("local", *s.edge)
-            for s in tape.backward
-            if scalar_edge(s.edge.node) and _askable(tape.local(*s.edge))
-        ]
-        targets = dict.fromkeys(s.edge.source for s in tape.backward)
-        found += [("adjoint", n, None) for n in targets if _askable(tape.adjoint(n))]
-    return found
-
-
-def _askable(value: Any) -> bool:
-    array = np.asarray(value)
-    if array.dtype.kind == "b" or array.ndim > 2 or not 0 < array.size <= LARGEST:
-        return False
-    return bool(np.isfinite(array).all())
-
-
-def pose(wording: Wording, kind: str, node: Node, position: int | None = None) -> Question:
-    """Return the question about one value, adjoint or, with a position, local derivative."""
-    tape, name = wording.tape, wording.names[node]
-    if kind == "value":
-        text = f"{_given(wording, node)}. What is {name}?"
-        return Question(kind, node, None, text, tape.value(node))
-    if position is not None:
-        partial = wording.partial(node, position)
-        value = wording.short(tape.value(node))
-        text = f"{_given(wording, node)}, so {name} = {value}. What is {partial} here?"
-        return Question(kind, node, position, text, tape.local(node, position))
-    users = list(dict.fromkeys(s.edge.node for s in tape.arrivals(node)))
-    told = [_user(wording, n) for n in users[:MOST_USERS]]
-    more = f"; and {len(users) - MOST_USERS} more users" if len(users) > MOST_USERS else ""
-    bar = adjoint(name)
-    root = wording.names[tape.root]
-    text = f"{'; '.join(told)}{more}. What is {bar} = ∂{root}/∂{name}?"
-    return Question(kind, node, None, plain(text), tape.adjoint(node))
-
-
-def _given(wording: Wording, node: Node) -> str:
-    """Return the operation and the values of its inputs."""
-    names, values = wording.names, []
-    for x in dict.fromkeys(node.inputs):
-        value = "; ".join(wording.digest(wording.tape.value(x)))
-        if names[x] != value:
-            values.append(f"{names[x]} = {value}")
-    text = f"{names[node]} = {wording.operation(node)}"
-    return f"{text} with {', '.join(values)}" if values else text
-
-
-def _user(wording: Wording, node: Node) -> str:
-    """Return what a contribution needs: the operation, its values, and its adjoint."""
-    bar: Any = wording.tape.adjoint(node)
-    name, value = wording.names[node], wording.short(wording.tape.value(node))
-    up = "; ".join(wording.digest(bar))
-    return f"{_given(wording, node)}, so {name} = {value}, and {adjoint(name)} = {up}"
-
-
-def _term(wording: Wording, edge: Edge) -> str:
-    return f"{adjoint(wording.names[edge.node])} · {wording.partial(*edge)}"

@@ -59,8 +59,7 @@ def _side(run: WrongRun, step: BackwardStep | None) -> list[str]:
         return ["", "–"]
     wording = run.wording
     x = step.edge.source
-    again = f" (input {step.edge.position + 1})" if step.edge.node.inputs.count(x) > 1 else ""
-    edge = f"{wording.names[step.edge.node]} → {wording.names[x]}{again}"
+    edge = wording.edge(*step.edge)
     sum_ = wording.short(step.after)
     if step.before is not None:
         part = wording.short(step.contribution)

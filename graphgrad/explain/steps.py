@@ -106,9 +106,18 @@ class Wording:
 
     def partial(self, node: Node, position: int) -> str:
         """Return ∂y/∂x with names; the position is added when x is an input twice."""
-        x = node.inputs[position]
-        again = f" (input {position + 1})" if node.inputs.count(x) > 1 else ""
-        return f"∂{self.names[node]}/∂{self.names[x]}{again}"
+        x = self.names[node.inputs[position]]
+        return f"∂{self.names[node]}/∂{x}{self._which(node, position)}"
+
+    def edge(self, node: Node, position: int) -> str:
+        """Return an edge as the gradient passes it, y → x; with the position where x is twice."""
+        x = self.names[node.inputs[position]]
+        return f"{self.names[node]} → {x}{self._which(node, position)}"
+
+    @staticmethod
+    def _which(node: Node, position: int) -> str:
+        again = node.inputs.count(node.inputs[position]) > 1
+        return f" (input {position + 1})" if again else ""
 
     def rule(self, node: Node, position: int) -> str:
         """Return the local derivative as a formula with names; "" when it is too long to help."""

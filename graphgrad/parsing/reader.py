@@ -138,14 +138,13 @@ class Reader:
         if self._depth > MAX_DEPTH:
             message = f"more than {MAX_DEPTH} levels inside one another: assign parts to names"
             self.fault(message, tree)
-        chain = [tree]
-        while chain[-1] not in self._meanings and type(chain[-1]) in FIRST:
-            chain.append(getattr(chain[-1], FIRST[type(chain[-1])]))
-        for part in reversed(chain):
-            if part not in self._meanings:
-                self._meanings[part] = self._read(part)
-            if part is not tree and isinstance(self._meanings[part], list):
-                self.node(part)  # nodes are made in the order of writing
+        if tree not in self._meanings:
+            chain = [tree]
+            while type(chain[-1]) in FIRST and chain[-1] not in self._meanings:
+                chain.append(getattr(chain[-1], FIRST[type(chain[-1])]))
+            for part in reversed(chain[1:]):
+                self.setting(part)  # a list with nodes in it is made before what follows it
+            self._meanings[tree] = self._read(tree)
         self._depth -= 1
         return self._meanings[tree]
 

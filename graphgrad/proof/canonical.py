@@ -39,6 +39,8 @@ MOST_TERMS = 200
 ARITHMETIC = {
     "add", "sub", "mul", "div", "neg", "square", "power", "pow", "reciprocal", "sqrt",
 }  # fmt: skip
+SIGNED = 1.9
+"""Binding of a product with a minus sign before it, which needs no brackets: −a·b."""
 REARRANGING = {"reshape", "broadcast_to", "sum_to"}
 
 
@@ -52,6 +54,7 @@ class Algebra:
         self._rank: dict[Any, int] = {}
         self._functions: dict[Any, tuple[Primitive, Any]] = {}
         self._known: dict[Node, Any] = {}
+        self._seen: set[Any] = set()
 
     # -- from graphs to expressions --------------------------------------------------------------
 
@@ -71,6 +74,7 @@ class Algebra:
                     self._known[node] = self._translated(node)
         except GraphError:  # a number with too many digits, an operation without a formula
             return None
+        self._seen |= self._known[root].atoms(sp.Add)
         return self._known[root]
 
     def _in_order(self, root: Node) -> list[Node]:
@@ -123,7 +127,7 @@ class Algebra:
         if expression is None or not affordable(expression):
             return None
         one = sp.cancel(sp.together(expression))
-        forms = [expression, one, sp.factor_terms(one), sp.factor(one)]
+        forms = [sp.factor(one), sp.factor_terms(one), one, expression]
         return min(forms, key=_length)
 
     # -- from expressions to marks ---------------------------------------------------------------
@@ -191,23 +195,28 @@ class Algebra:
         whole = _dotted(top or [number_mark(1)])
         if bottom:
             whole = template("#1/#2", r"\frac{#1}{#2}", [whole, _dotted(bottom)], 2, 3.5)
-        return template("−#1", "-#1", [whole], 3) if sign < 0 else whole
+        return template("−#1", "-#1", [whole], SIGNED) if sign < 0 else whole
 
     def _signed(self, number: Any, above: Any) -> tuple[int, list[Any]]:
-        """Return sign and factors, minus signs drawn into brackets where that helps.
+        """Return sign and factors; brackets as they stood before, else such that no sign is left.
 
-        A bracket that begins with a number reads best as 1 − a; where a minus sign is left over,
-        some bracket takes it in.
+        So 1 − a stays 1 − a, and −(a − y) becomes y − a.
         """
         sign = -1 if number.is_negative else 1
         factors = self._ordered(above)
-        sums = [k for k, f in enumerate(factors) if f.is_Add]
-        turned = {k for k in sums if factors[k].as_coeff_Add()[0].is_negative}
-        if sign * (-1) ** len(turned) < 0 and sums:
-            spare = turned or set(sums)
-            turned ^= {max(spare)}
-        sign *= (-1) ** len(turned)
-        return sign, [-f if k in turned else f for k, f in enumerate(factors)]
+        fresh = []
+        for k, factor in enumerate(factors):
+            base, exponent = factor.as_base_exp()
+            if not (base.is_Add and exponent.is_Integer):
+                continue
+            if -base in self._seen and base not in self._seen:
+                factors[k] = (-base) ** exponent
+                sign *= (-1) ** int(exponent)
+            elif base not in self._seen and exponent % 2:
+                fresh.append(k)
+        if sign < 0 and fresh:
+            sign, factors[fresh[0]] = 1, -factors[fresh[0]]
+        return sign, factors
 
     def _ordered(self, expression: Any) -> list[Any]:
         factors = sp.Mul.make_args(expression)

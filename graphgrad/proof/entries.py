@@ -93,8 +93,8 @@ def _computed(node: Node, found: Mapping[Node, Any], a: Arithmetic, functions: A
     if p.kind == "map":
         return each(lambda *xs: a.apply(p, xs, settings), *[found[x] for x in node.inputs])
     inputs = [
-        np.asarray(refresh(x)) if p.kind == "gather" and not p.has_rule(i) else found[x]
-        for i, x in enumerate(node.inputs)
+        np.asarray(refresh(x)) if x.dtype is dtypes.INT64 else found[x]  # positions
+        for x in node.inputs
     ]
     form = p.entries
     result = form(functions, *inputs, **settings) if form else p.forward(*inputs, **settings)

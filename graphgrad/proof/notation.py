@@ -19,13 +19,15 @@ from graphgrad.explain.names import pretty
 from graphgrad.explain.numbers import DIGITS, shape_text
 from graphgrad.graph import CONSTANT, Node
 from graphgrad.ops.define import Elementwise
-from graphgrad.proof.marks import Mark, Pair, letter, number_mark, template
+from graphgrad.proof.marks import Mark, Pair, bracketed, letter, number_mark, template
 from graphgrad.shapes import Shape
 
 __all__ = ["Notation", "fraction_mark", "matrix_shape", "shape_pair", "transposed"]
 
+ENTRYWISE = 1.7
+"""Binding of ⊙: looser than a product of matrices."""
 ONES = letter("𝟏", r"\mathbf{1}")
-Decorate = Callable[[Node, Mark], Mark]
+Decorate = Callable[[Node, Mark, bool], Mark]
 
 
 def matrix_shape(shape: Shape) -> Shape:
@@ -65,14 +67,14 @@ class Notation:
         letters: what stands for a node; the walk does not go below it.
         spine: the nodes through which an adjoint runs. What is multiplied onto the spine is a
             factor of its own, and is handed to `decorate`.
-        decorate: ``(node, mark) -> mark`` for such a factor.
+        decorate: ``(node, mark, turned) -> mark`` for such a factor; it may stand transposed.
         tidy: leave out factors 1 and gather numbers, as in formulas made by rules.
     """
 
     def __init__(self, letters: dict[Node, Mark], digits: int = DIGITS, tidy: bool = True):
         self.letters, self.digits, self.tidy = letters, digits, tidy
         self.spine: set[Node] = set()
-        self.decorate: Decorate = lambda node, mark: mark
+        self.decorate: Decorate = lambda node, mark, turned: mark
         self._marks: dict[Node, Mark] = {}
         self._thin: dict[Node, bool] = {}
 
@@ -147,10 +149,12 @@ class Notation:
             return template("#1 #2", r"#1 \, #2", [mark, transposed(ONES)], 2)
         return mark
 
-    def factor(self, node: Node, x: Node, vector: bool = False) -> Mark:
+    def factor(self, node: Node, x: Node, vector: bool = False, turned: bool = False) -> Mark:
         """Return an input's formula, decorated where it is a factor on the spine."""
         mark = self._vector(x) if vector else self._marks[x]
-        return self.decorate(x, mark) if node in self.spine and x not in self.spine else mark
+        mark = transposed(mark) if turned else mark
+        beside = node in self.spine and x not in self.spine
+        return self.decorate(x, mark, turned) if beside else mark
 
     def _vector(self, x: Node) -> Mark:
         """Return the formula of an array as an array, also where all its entries are equal."""
@@ -205,7 +209,7 @@ class Notation:
         if number == 1:
             return mark
         if number == -1:
-            return template("−#1", "-#1", [mark], 3)
+            return template("−#1", "-#1", [mark], 1.9)
         parts = [fraction_mark(number, self.digits), mark]
         return template("#1·#2", r"#1 \cdot #2", parts, 2)
 
@@ -282,39 +286,41 @@ def _along(text: str, latex: str, axes: Sequence[int]) -> tuple[str, str]:
 def _times(writer: Notation, node: Node) -> Mark | None:
     if any(writer.thin(x) for x in node.inputs) or node.ndim == 0:
         return None
-    marks = [writer.operand(node, k) for k in (0, 1)]
-    return template("#1 ⊙ #2", r"#1 \odot #2", marks, 2)
+    marks = [_closed(writer.operand(node, k)) for k in (0, 1)]
+    return template("#1 ⊙ #2", r"#1 \odot #2", marks, ENTRYWISE)
 
 
 def _over(writer: Notation, node: Node) -> Mark | None:
     if writer.thin(node.inputs[1]):
         return None
-    marks = [writer.operand(node, k) for k in (0, 1)]
-    return template("#1 ⊘ #2", r"#1 \oslash #2", marks, 2)
+    marks = [_closed(writer.operand(node, k)) for k in (0, 1)]
+    return template("#1 ⊘ #2", r"#1 \oslash #2", marks, ENTRYWISE)
+
+
+def _closed(mark: Mark) -> Mark:
+    """Return a matrix product in brackets: beside ⊙ nobody should have to know which binds more."""
+    inner = mark
+    while inner.text == "#1":
+        inner = inner.inner[0]
+    return bracketed(mark) if inner.text in ("#1 #2", "#1 #2 #3") else mark
 
 
 def _matmul(writer: Notation, node: Node) -> Mark | None:
     a, b = node.inputs
     if a.ndim > 2 or b.ndim > 2:
         return None
-    left, right = writer.factor(node, a, True), writer.factor(node, b, True)
-    if a.ndim == 1 and b.ndim == 1:
-        left = transposed(left)
-    elif a.ndim == 1:  # (aᵀ B)ᵀ, as a column
-        left, right = _back(writer, node, b), left
-    return template("#1 #2", r"#1 \, #2", [left, right], 2)
-
-
-def _back(writer: Notation, node: Node, x: Node) -> Mark:
-    """Return the transpose of an input; of a transpose, what is inside."""
-    if x.op == "transpose" and x not in writer.letters and x.ndim == 2:
-        return writer.factor(x, x.inputs[0], True)
-    return transposed(writer.factor(node, x, True))
+    if a.ndim == 1 and b.ndim == 2:  # (aᵀ B)ᵀ, as a column
+        marks = [writer.factor(node, b, True, turned=True), writer.factor(node, a, True)]
+    else:
+        dot = a.ndim == b.ndim == 1
+        marks = [writer.factor(node, a, True, turned=dot), writer.factor(node, b, True)]
+    return template("#1 #2", r"#1 \, #2", marks, 2)
 
 
 def _outer(writer: Notation, node: Node) -> Mark | None:
-    a, b = (writer.factor(node, x, True) for x in node.inputs)
-    return template("#1 #2", r"#1 \, #2", [a, transposed(b)], 2)
+    a, b = node.inputs
+    marks = [writer.factor(node, a, True), writer.factor(node, b, True, turned=True)]
+    return template("#1 #2", r"#1 \, #2", marks, 2)
 
 
 def _transpose(writer: Notation, node: Node) -> Mark | None:

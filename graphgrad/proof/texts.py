@@ -74,10 +74,10 @@ class _Text(StrPrinter):
             return f"√({self._print(e.base)})"
         if e.exp.is_Rational and e.exp < 0:
             return f"1/{self._factor(1 / e)}"
-        base = self.parenthesize(e.base, 70, strict=False)
+        base = self.parenthesize(e.base, 69, strict=False)
         if e.exp.is_Integer:
             return base + str(e.exp).translate(_SUPERSCRIPTS)
-        return f"{base}^{self.parenthesize(e.exp, 70, strict=False)}"
+        return f"{base}^{self.parenthesize(e.exp, 69, strict=False)}"
 
     def _print_ExpBase(self, e: Any) -> str:  # noqa: N802
         return f"exp({self._print(e.args[0])})"

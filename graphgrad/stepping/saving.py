@@ -1,4 +1,4 @@
-"""A session as a JSON file: written in one stroke, read with suspicion.
+"""A session as JSON: what is in it, and a reader that trusts nothing.
 
 The file holds data only: the expression's text if there is one, the variables' values, the
 moment, breakpoints and watches. A graph that was made in Python is not in the file; its session is
@@ -10,13 +10,10 @@ is in it; a file that is cut off, foreign or from a later version is an error th
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import math
 import os
-import secrets
-import shutil
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,7 +29,7 @@ from graphgrad.stepping.nodes import quoted
 if TYPE_CHECKING:
     from graphgrad.stepping.session import Session
 
-__all__ = ["Saved", "checked_path", "dump", "fingerprint", "read", "write"]
+__all__ = ["Saved", "breakpoint_of", "dump", "fingerprint", "node_at", "read"]
 
 FORMAT, VERSION = "graphgrad session", 1
 LARGEST = 256 * 2**20
@@ -117,47 +114,6 @@ def fingerprint(nodes: Sequence[Node]) -> str:
         row = (n.op, [place[x] for x in n.inputs], name, n.shape, n.dtype.name)
         told.update(repr(row).encode("utf-8", "backslashreplace"))
     return told.hexdigest()[:32]
-
-
-def checked_path(text: str) -> str:
-    """Return a path a person typed, with ~ spelled out.
-
-    Raises:
-        GraphError: when it is empty or no path can be that.
-    """
-    if not text:
-        raise GraphError("which file?")
-    try:
-        os.fsencode(text)
-    except UnicodeError:
-        raise GraphError(f"file {quoted(text)}: this is no name of a file") from None
-    if "\0" in text:
-        raise GraphError(f"file {quoted(text)}: this is no name of a file")
-    return os.path.expanduser(text)
-
-
-def write(path: str, content: bytes) -> None:
-    """Write a file in one stroke: it is there whole, or as it was before.
-
-    Raises:
-        OSError: when it cannot be written.
-    """
-    folder, name = os.path.split(os.path.abspath(path))
-    draft = os.path.join(folder, f".{name[:40]}.{secrets.token_hex(4)}")
-    try:
-        with open(draft, "xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        if os.path.isfile(path):
-            shutil.copymode(path, draft)
-        os.replace(draft, path)
-    except BaseException as problem:
-        with contextlib.suppress(OSError):
-            os.unlink(draft)
-        if isinstance(problem, OSError):
-            problem.filename = path
-        raise
 
 
 # -- reading ---------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from graphgrad.explain.numbers import DIGITS
 from graphgrad.graph import Node
 from graphgrad.recorder import Tape
 from graphgrad.stepping import loading, saving
+from graphgrad.stepping.files import checked_path
 from graphgrad.stepping.nodes import quoted
 from graphgrad.stepping.session import Session
 from graphgrad.stepping.text import Text
@@ -80,7 +81,7 @@ def opened(path: str, digits: int = DIGITS) -> Session:
         GraphError: when the file is no session, or its graph was made in Python.
         OSError: when it cannot be read.
     """
-    saved = saving.read(saving.checked_path(path))
+    saved = saving.read(checked_path(path))
     root = loading.parsed(saved, quoted(path, 200))
     session = Session.of(root, expression=saved.expression, digits=digits)
     loading.apply(session, saved, path)

@@ -135,7 +135,7 @@ def play(
         >>> w = gg.var("w", 3.0)
         >>> loss = abs(4 - gg.var("x", 2.0) * w)
         >>> gg.play(loss, updates={w: w - 0.1 * gg.grad(loss, w)})
-        <Player of '…': steps 3 forward, 4 backward, 1 update>
+        <Player of '|4 − x·w|': steps 3 forward, 4 backward, 1 update>
     """
     if theme not in ("auto", "light", "dark"):
         raise GraphError(f"theme {theme!r}: expected auto, light or dark")

@@ -24,7 +24,7 @@ function ask() {
   if (asked && asked.kind === "local") write(asked.item.label, "?");
   $("reply").hidden = !asked;
   write($("question"), asked ? queue[0][2] : frame === last ? `The end: ${right} of ${tried} right.`
-    : "The next step has no number to ask for. Press → to go on.");
+    : "The next step has no number to ask for: go one step on.");
   for (const change of [before, asked]) if (change) change.item.show(frame);
 }
 

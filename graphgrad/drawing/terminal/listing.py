@@ -6,6 +6,7 @@ What one can do here: ``listed(boxes, arrows)`` writes ``x₁ = x × w = 6`` and
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -14,6 +15,8 @@ from graphgrad.drawing.terminal.diagram import Arrow, Box
 
 __all__ = ["labels", "listed"]
 
+PLACE = re.compile(r"(?<=[|⌊])[·.]|(?<!\w)x(?![A-Za-z0-9])")
+"""Where an operation's sign shows its operand: |·|, x², 1/x."""
 MARKS = {"current": "▶ ", "pending": "┄ ", "done": "  "}
 
 
@@ -101,8 +104,11 @@ def _formula(box: Box, op: str | None, boxes: Sequence[Box], arrows: Sequence[Ar
 
 
 def _applied(sign: str, inputs: Sequence[str]) -> str:
-    if len(inputs) == 1 and sign in ("|·|", "|.|"):
-        return f"|{inputs[0]}|"
+    if len(inputs) == 1 and PLACE.search(sign):
+        operand = f"({inputs[0]})" if inputs[0].startswith(("−", "-")) else inputs[0]
+        return PLACE.sub(lambda _: operand, sign)
+    if len(inputs) == 2 and sign == "xʸ":
+        return f"{inputs[0]}^{inputs[1]}"
     if len(inputs) == 2 and not any(c.isalnum() for c in sign):
         return f"{inputs[0]} {sign} {inputs[1]}"
     return f"{sign}({', '.join(inputs)})"

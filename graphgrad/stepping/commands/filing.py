@@ -11,6 +11,7 @@ from graphgrad.drawing.scene import Frame
 from graphgrad.errors import DrawingError
 from graphgrad.explain.names import visible
 from graphgrad.stepping import loading, saving
+from graphgrad.stepping.files import checked_path, write
 from graphgrad.stepping.registry import command
 from graphgrad.stepping.text import lines
 
@@ -26,13 +27,13 @@ def draw(session: Session, argument: str) -> str:
 
     The ending tells the format: .svg, .pdf, .png or .dot.
     """
-    path = saving.checked_path(argument)
+    path = checked_path(argument)
     format = os.path.splitext(path)[1][1:].lower()
     if not format:
         raise DrawingError(f"{argument}: the ending tells the format; use .svg, .pdf, .png or .dot")
     dot = writer_of(session.recording.scene)(Frame(*session.position))
     picture = dot.encode() if format in ("dot", "gv") else run_graphviz(dot, format)
-    saving.write(path, picture)
+    write(path, picture)
     return f"wrote {visible(argument)}"
 
 
@@ -41,7 +42,7 @@ def play(session: Session, argument: str) -> str:
     """Write the HTML player: one file for any browser, offline."""
     from graphgrad.drawing.player import page  # only here: it brings the whole page along
 
-    path = saving.checked_path(argument)
+    path = checked_path(argument)
     page.play(session.tape, digits=session.recording.digits).save(path)
     return f"wrote {visible(argument)}"
 
@@ -54,8 +55,8 @@ def save(session: Session, argument: str) -> str:
     A graph made in Python has no text: its session is saved without it, and
     loaded into a session on the same graph.
     """
-    path = saving.checked_path(argument)
-    saving.write(path, saving.dump(session).encode())
+    path = checked_path(argument)
+    write(path, saving.dump(session).encode())
     return f"saved {visible(argument)}"
 
 
@@ -68,5 +69,5 @@ def load(session: Session, argument: str) -> str:
     names, operations and shapes must agree. Nothing in the file is executed, and
     a file that cannot be loaded changes nothing.
     """
-    loading.apply(session, saving.read(saving.checked_path(argument)), argument)
+    loading.apply(session, saving.read(checked_path(argument)), argument)
     return lines([f"loaded {visible(argument)}", session.move(session.position)])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from graphgrad.errors import GraphError
 from graphgrad.explain.ledger import ledger
 from graphgrad.explain.mistakes import MISTAKES, WrongRun, mistakes
+from graphgrad.explain.nonfinite import certificate
 from graphgrad.explain.quiz import Quiz
 from graphgrad.explain.steps import adjoint, plain
 from graphgrad.recorder import BackwardStep
@@ -33,10 +34,9 @@ def why(session: Session, argument: str) -> str:
     infinity was born.
     """
     if argument == "nan" and not session.nodes.called("nan"):
-        from graphgrad.explain.nonfinite import certificate
-
         found = certificate(session.tape)
         return str(found) if found else "every value and every adjoint of this run is finite"
+    session.timeline.steps_of("backward")  # raises where there is none
     return str(ledger(session.tape, session.nodes.find(argument)))
 
 
@@ -48,11 +48,12 @@ def mistake(session: Session, argument: str) -> str:
     one, with the first step that differs. From then on, each backward step that
     the mistake changes is shown as it would come out.
     """
-    if not argument:
-        return str(mistakes(session.tape))
     if argument == "off":
         session.state = replace(session.state, mistake="")
         return "no mistake is on"
+    session.timeline.steps_of("backward")  # raises where there is none
+    if not argument:
+        return str(mistakes(session.tape))
     if argument not in MISTAKES:
         listed = ", ".join(MISTAKES)
         raise GraphError(f"no mistake {quoted(argument)}{close(argument, MISTAKES)}: {listed}")

@@ -1,0 +1,295 @@
+r"""`derive`: the derivation of a gradient as a lecturer writes it on the board.
+
+The chain rule in symbols, each factor by its formula, simplified, in numbers; with braces under
+what an earlier line has already computed, and one colour per factor, the same on the formula and
+on the arrow of the picture: ``gg.draw(loss, phase="backward", derivation=d)``.
+
+The form is chosen by one rule. Up to 8 paths with 40 factors in all are written out as products
+(between arrays: one path, the rules put into one another); beyond that the recursion
+x̄ = Σ ȳ ∂y/∂x is written, node by node. One derivation of several leaves has one form.
+
+Conventions. ∂y/∂x between letters on the board holds the other letters in the formula of y fixed.
+Where x enters the loss L directly and through other results, ∂L/∂x would mean two things, and the
+whole is written dL/dx. ∂L/∂X has the shape of X. A number is written after = when all its digits
+are shown, else after ≈.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from graphgrad import dtypes
+from graphgrad.drawing.palette import factor_color
+from graphgrad.errors import GradientError, GraphError
+from graphgrad.explain.numbers import DIGITS
+from graphgrad.explain.steps import Wording
+from graphgrad.graph import Edge, Node, NumberOrArray, describe
+from graphgrad.ops.define import Elementwise
+from graphgrad.proof.board import EQUAL, Block, Board, Line, Shown
+from graphgrad.proof.chain_form import ChainForm, derivative
+from graphgrad.proof.chains import Chain, Numbers, Term, chains
+from graphgrad.proof.forward import forward_block, notes_of
+from graphgrad.proof.links import Links
+from graphgrad.proof.marks import Mark, Pair, number_mark
+from graphgrad.proof.matrix_form import MatrixForm, value_line
+from graphgrad.proof.recursive_form import RecursiveForm
+from graphgrad.recorder import Tape, tape
+
+__all__ = ["Derivation", "Part", "derive"]
+
+FORMS = ("products", "recursion")
+
+
+@dataclass(frozen=True)
+class Part:
+    """The derivation of one leaf.
+
+    Attributes:
+        wrt: the leaf.
+        lines: what stands on the board for it.
+        terms: the products whose sum it is; empty in the recursive form.
+        value: ∂L/∂wrt in this run.
+    """
+
+    wrt: Node
+    lines: tuple[Line, ...]
+    terms: tuple[Term, ...]
+    value: NumberOrArray
+
+
+class Derivation(Shown):
+    """A derivation on the board; made by `derive`. `str` of it is text to read.
+
+    Attributes:
+        tape: the run whose numbers it shows.
+        parts: one per leaf, in order.
+        form: ``"products"`` or ``"recursion"``.
+        board: all lines and notes.
+        colors: the colour of each edge that is part of a factor.
+        badges: the number of each such edge, as a circled digit; several where an edge is part of
+            several factors, which then share the colour of the first.
+
+    Example:
+        >>> import graphgrad as gg
+        >>> w = gg.var("w", 3.0)
+        >>> d = gg.derive((gg.var("x", 2.0) * w).named("z"), w)
+        >>> print(d.parts[0].lines[0])
+        ∂z/∂w = x
+    """
+
+    def __init__(self, tape: Tape, parts: Sequence[Part], form: str, board: Board, numbers: Numbers):
+        self.tape, self.parts, self.form, self.board = tape, tuple(parts), form, board
+        self._numbers = numbers
+
+    def __repr__(self) -> str:
+        names = ", ".join(describe(p.wrt) for p in self.parts)
+        return f"<Derivation of {describe(self.tape.root)} with respect to {names}>"
+
+    @property
+    def steps(self) -> list[Line]:
+        """All lines of all leaves, in order."""
+        return [line for part in self.parts for line in part.lines]
+
+    @property
+    def lines(self) -> list[Line]:
+        """The same as `steps`."""
+        return self.steps
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The conventions a reader has to know."""
+        return self.board.notes
+
+    @cached_property
+    def numbers(self) -> dict[Edge, tuple[int, ...]]:
+        """The numbers of the factors that each edge is part of."""
+        return self._numbers.by_edge()
+
+    @cached_property
+    def colors(self) -> dict[Edge, str]:
+        """The colour of each edge that is part of a factor."""
+        return {edge: factor_color(numbers[0]) for edge, numbers in self.numbers.items()}
+
+    @cached_property
+    def badges(self) -> dict[Edge, str]:
+        """The circled numbers of each edge that is part of a factor."""
+        from graphgrad.proof.marks import badge
+
+        return {edge: "".join(map(badge, n)) for edge, n in self.numbers.items()}
+
+
+def derive(
+    loss: Node | Tape,
+    wrt: Node | Iterable[Node],
+    *,
+    form: str | None = None,
+    every: bool | None = None,
+    digits: int = DIGITS,
+) -> Derivation:
+    """Derive the gradient of a scalar step by step, with the numbers of the current values.
+
+    Args:
+        loss: a floating scalar node, or the tape of one.
+        wrt: a node, or several in the order in which they are derived; what one derivation
+            computed is marked "already computed" in the next.
+        form: ``"products"`` or ``"recursion"``; by default products where there are at most 8
+            paths of at most 40 factors together (one path where arrays lie on the way).
+        every: True makes each operation a factor of its own, False only the steps between named
+            results. By default the latter if a result between loss and leaf has a name.
+        digits: significant digits of all numbers.
+
+    Returns:
+        A `Derivation`: ``print`` it, or take ``.latex()``, ``.mathml()``; notebooks show it.
+
+    Raises:
+        GradientError: when the loss is no floating scalar, or a node of `wrt` is no floating node.
+        GraphError: when `form` is unknown, or products are asked for and there are too many.
+        MissingValueError: when a variable has no value.
+
+    Example:
+        >>> import graphgrad as gg
+        >>> x, w1, w2 = gg.var("x", 2.0), gg.var("w1", 0.5), gg.var("w2", 3.0)
+        >>> z = (w1 * x).named("z")
+        >>> J = ((w2 * z - 1) ** 2).named("J")
+        >>> for line in gg.derive(J, w1).lines: print(line)
+        ∂J/∂w₁ = ∂J/∂z · ∂z/∂w₁
+        = 2·(w₂·z − 1)·w₂ · x
+        = 2·(w₂·w₁·x − 1)·w₂·x
+        = 12 · 2
+        = 24
+    """
+    recorded = loss if isinstance(loss, Tape) else tape(loss)
+    targets = _targets(wrt)
+    if form not in (None, *FORMS):
+        raise GraphError(f"form {form!r}: expected 'products' or 'recursion'")
+    if not 1 <= digits <= 17:
+        raise GraphError(f"digits={digits}: expected 1 to 17")
+    if recorded.seed.shape != ():
+        raise GradientError(
+            f"derivation of {describe(recorded.root)} with shape {recorded.root.shape}: expected "
+            f"a scalar; take .sum() or .mean() first"
+        )
+    return _Writer(recorded, targets, form, every, digits).derivation()
+
+
+def _targets(wrt: Node | Iterable[Node]) -> list[Node]:
+    targets = [wrt] if isinstance(wrt, Node) else list(wrt)
+    for node in targets:
+        if not isinstance(node, Node):
+            raise GradientError(f"cannot differentiate towards {node!r}: expected a graph node")
+        if not dtypes.is_float(node.dtype):
+            raise GradientError(
+                f"{describe(node)} is {node.dtype}: only floating nodes carry gradients"
+            )
+    if not targets:
+        raise GradientError("derive: no node to differentiate towards was given")
+    return targets
+
+
+class _Writer:
+    """Chooses the form and collects the parts."""
+
+    def __init__(
+        self, run: Tape, targets: list[Node], form: str | None, every: bool | None, digits: int
+    ) -> None:
+        self.tape, self.targets, self.digits = run, targets, digits
+        known = [t for t in targets if t in set(run.nodes)]
+        self.links = Links(run, Wording(run, digits), known, every)
+        self.numbers = Numbers()
+        self.routes: Mapping[Node, list[Chain] | None] = {
+            t: chains(self.links, t) if t in set(known) else [] for t in targets
+        }
+        self.scalar = self._is_scalar(known)
+        self.form = self._form(form)
+        self.products = ChainForm(self.links, self.numbers)
+        self.matrices = MatrixForm(self.links, self.numbers)
+        self.recursion = RecursiveForm(self.links, self.numbers, self.scalar)
+
+    def _is_scalar(self, targets: Sequence[Node]) -> bool:
+        """Return whether all factors are numbers: partial derivatives between scalars."""
+        leading = {n for t in targets for n in self.links.leading_to(t)}
+        return all(
+            n.shape == () and (n in targets or isinstance(n.primitive, Elementwise))
+            for n in leading
+        )
+
+    def _form(self, form: str | None) -> str:
+        most = 8 if self.scalar else 1
+        few = all(r is not None and len(r) <= most for r in self.routes.values())
+        if form == "products" and not few:
+            raise GraphError(
+                f"there are more than {most} paths, or too many factors, for products: "
+                f"use form='recursion'"
+            )
+        return form or ("products" if few else "recursion")
+
+    def derivation(self) -> Derivation:
+        parts = [self._part(t) for t in self.targets]
+        blocks = [forward_block(self.links, self.targets)]
+        blocks += [Block(p.lines) for p in parts]
+        notes = notes_of(self, parts)
+        board = Board(tuple(b for b in blocks if b.lines), notes)
+        return Derivation(self.tape, parts, self.form, board, self.numbers)
+
+    def _part(self, target: Node) -> Part:
+        value = self._value(target)
+        terms: list[Term] = []
+        if target is self.tape.root:
+            lines = [Line(self._left(target), EQUAL, number_mark(1.0))]
+        elif not self.routes[target] and self.routes[target] is not None:
+            lines = [self._zero(target, value)]
+        elif self.form == "recursion":
+            lines = self._recursive(target, value)
+        else:
+            lines, terms = self._products(target, value)
+        return Part(target, tuple(lines), tuple(terms), value)
+
+    def _products(self, target: Node, value: Any) -> tuple[list[Line], list[Term]]:
+        routes = self.routes[target] or []
+        if self.scalar:
+            terms = self.products.terms(routes)
+            return self.products.lines(self._left(target), terms, float(value)), terms
+        term = self.matrices.term(routes[0])
+        return self.matrices.lines(self._left(target), term, value), [term]
+
+    def _recursive(self, target: Node, value: Any) -> list[Line]:
+        lines = self.recursion.lines(target)
+        if lines:
+            return lines
+        bar = self.recursion.bar(target)
+        last = value_line(value, self.digits, "already computed")
+        return [Line(bar, last.relation, last.right, last.reason)]
+
+    def _zero(self, target: Node, value: Any) -> Line:
+        reason = "no path with a gradient leads there"
+        if target not in set(self.tape.nodes):
+            reason = "the loss does not depend on it"
+        return Line(self._left(target), EQUAL, number_mark(0.0), reason)
+
+    def _left(self, target: Node) -> Mark:
+        names = self.links.names
+        root = names[self.tape.root]
+        if target not in names:
+            other = Wording(tape(target), self.digits)
+            return derivative(root, Mark(other.names[target], other.latex_names[target]))
+        total = self.mixed(target)
+        return derivative(root, names[target], Pair("d", r"\mathrm{d}") if total else _PARTIAL)
+
+    def mixed(self, target: Node) -> bool:
+        """Return whether the loss depends on the target directly and in other ways too."""
+        routes = self.routes.get(target) or []
+        return self.form == "products" and len(routes) > 1 and min(map(len, routes)) == 1
+
+    def _value(self, target: Node) -> NumberOrArray:
+        known = self.tape.adjoint(target) if target in set(self.tape.nodes) else None
+        if known is not None:
+            return known
+        return 0.0 if target.shape == () else np.zeros(target.shape, target.dtype)
+
+
+_PARTIAL = Pair("∂", r"\partial ")

@@ -1,0 +1,126 @@
+"""What stands on the board before and after a derivation: the forward pass, and the conventions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from graphgrad.graph import CONSTANT, VARIABLE, Node
+from graphgrad.proof.board import EQUAL, Block, Line
+from graphgrad.proof.chain_form import equation
+from graphgrad.proof.links import Links
+from graphgrad.proof.marks import Mark, Pair
+from graphgrad.proof.matrix_form import matrix_mark, sequence
+
+if TYPE_CHECKING:
+    from graphgrad.proof.derive import Part, _Writer
+
+__all__ = ["forward_block", "notes_of"]
+
+NOTHING = Pair("", "")
+
+
+def forward_block(links: Links, targets: Sequence[Node]) -> Block:
+    """Return the given values, and every lettered result as formula and value."""
+    results = _results(links, targets)
+    wanted = set(results) | {x for n in results for x in _below(links, n)}
+    given = [n for n in links.tape.nodes if n.primitive is VARIABLE and n in wanted]
+    lines = []
+    if given:
+        lines.append(Line(None, NOTHING, sequence([_given(links, n) for n in given]), "given"))
+    for node in results:
+        value = _value(links, node)
+        formula = links.definition(node)
+        whole = formula if value is None else equation(formula, value)
+        lines.append(Line(links.names[node], EQUAL, whole))
+    return Block(tuple(lines), "Forward pass")
+
+
+def _results(links: Links, targets: Sequence[Node]) -> list[Node]:
+    """Return the lettered results on the way to the targets and those their formulas use."""
+    wanted = {n for t in targets for n in links.leading_to(t) if n in links.letters}
+    wanted.add(links.tape.root)
+    found = []
+    for node in reversed(links.tape.nodes):
+        if node in wanted and node.inputs:
+            found.append(node)
+            wanted.update(_below(links, node))
+    return found[::-1]
+
+
+def _below(links: Links, node: Node) -> list[Node]:
+    """Return the letters in a result's formula."""
+    found, stack = [], list(node.inputs)
+    while stack:
+        x = stack.pop()
+        if x in links.letters:
+            found.append(x)
+        else:
+            stack += x.inputs
+    return found
+
+
+def _value(links: Links, node: Node) -> Mark | None:
+    return matrix_mark(links.tape.value(node), links.wording.digits)
+
+
+def _given(links: Links, node: Node) -> Mark:
+    value = _value(links, node)
+    if value is not None:
+        return equation(links.names[node], value)
+    from graphgrad.proof.matrix_form import value_line
+    from graphgrad.proof.marks import template
+
+    space = value_line(links.tape.value(node), links.wording.digits).right
+    return template("#1 ∈ #2", r"#1 \in #2", [links.names[node], space], -5)
+
+
+def notes_of(writer: _Writer, parts: Sequence[Part]) -> tuple[str, ...]:
+    """Return the conventions that the lines of a derivation rely on."""
+    links = writer.links
+    root = links.names[links.tape.root].text
+    text = "\n".join(str(line) for part in parts for line in part.lines)
+    notes = []
+    if writer.form == "recursion":
+        notes.append(f"x̄ stands for d{root}/dx, all paths counted: each user y of x adds ȳ · ∂y/∂x.")
+    mixed = [links.names[t].text for t in writer.targets if writer.mixed(t)]
+    for name in dict.fromkeys(mixed):
+        notes.append(
+            f"d{root}/d{name} counts all paths; ∂{root}/∂{name} only the direct one, with the "
+            f"other letters in the formula of {root} held fixed."
+        )
+    if not writer.scalar:
+        notes.append(f"∂{root}/∂X has the shape of X; a vector is a column.")
+    if "⊙" in text:
+        notes.append("⊙ multiplies entry by entry; functions and powers act on each entry.")
+    if "𝟏" in text:
+        notes.append("𝟏 is a column of ones.")
+    return (*notes, *_conventions(links, writer.targets))
+
+
+def _conventions(links: Links, targets: Iterable[Node]) -> list[str]:
+    """Return the conventions at kinks of the operations passed, and where this run meets one."""
+    found: dict[str, Any] = {}
+    for target in targets:
+        for node in links.leading_to(target):
+            p = node.primitive
+            if node is target or not p.convention:
+                continue
+            at = _at_kink(links, node)
+            found[p.convention] = found.get(p.convention, False) or at
+    return [
+        f"Convention: {text}" + (" This run is at such a point." if at else "")
+        for text, at in sorted(found.items())
+    ]
+
+
+def _at_kink(links: Links, node: Node) -> bool:
+    p = node.primitive
+    if node.shape or len(node.inputs) != 1:
+        return False
+    value = links.tape.value(node.inputs[0])
+    return any(k.at == (value,) for k in p.kinks)
+
+
+def _unused(node: Node) -> bool:
+    return node.primitive is CONSTANT

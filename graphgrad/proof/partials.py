@@ -1,0 +1,222 @@
+"""Proofs of elementwise rules: SymPy's derivative of the formula against the rule's own.
+
+The rule is run on placeholders and the graph it makes is translated, so what is proved is the very
+rule that computes gradients. Formulas with kinks are taken apart, and proved on every side.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import sympy as sp
+
+from graphgrad.graph import Node, var
+from graphgrad.ops.define import Elementwise
+from graphgrad.primitive import Settings
+from graphgrad.proof.bridge import SYMPY
+from graphgrad.proof.decide import vanishes
+from graphgrad.proof.domains import Condition, conditions, kink, without_implied
+from graphgrad.proof.entries import boxed, run
+from graphgrad.proof.exact import exact, key_of
+from graphgrad.proof.precise import PRECISE, OutsideError, agreed, number_of, slope
+from graphgrad.proof.sides import ManySidesError, Sides, branches
+
+__all__ = ["CHECKED", "PROVED", "UNDECIDED", "WRONG", "Proof", "prove_partial"]
+
+PROVED, CHECKED, UNDECIDED, WRONG = "proved", "checked", "not decided", "WRONG"
+POINTS = 20
+ENOUGH = 12
+"""Digits of agreement at every point that floats in a rule allow; fewer mean that it is wrong."""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What was found about one derivative.
+
+    Attributes:
+        status: `PROVED`, `CHECKED` (at points, to many digits), `UNDECIDED` or `WRONG`.
+        method: how, in words.
+        derivative: SymPy's derivative of the formula, by side: (switches with sides, expression).
+        rule: the rule's expression.
+        symbols: one per input of the primitive.
+        result: the letter that stands for the primitive's result in `rule`.
+        conditions: where it holds.
+        point: for a wrong rule, a point (exact number per symbol) at which the two differ.
+        values: the derivative's and the rule's number there.
+        seconds: what it took.
+    """
+
+    status: str
+    method: str
+    derivative: Sequence[tuple[Mapping[Any, Any], Any]] = ()
+    rule: Any = None
+    symbols: Sequence[Any] = ()
+    result: Any = None
+    conditions: Sequence[Condition] = ()
+    point: Mapping[Any, Any] = field(default_factory=dict)
+    values: tuple[Any, Any] | None = None
+    seconds: float = 0.0
+
+
+def prove_partial(p: Elementwise, i: int, settings: Settings, masks: Sequence[bool]) -> Proof:
+    """Prove the local derivative ∂y/∂xᵢ of an elementwise primitive.
+
+    Args:
+        p: the primitive.
+        i: the position of the input.
+        settings: of this use.
+        masks: which inputs are masks.
+
+    Example:
+        >>> import graphgrad as gg
+        >>> found = prove_partial(gg.PRIMITIVES["tanh"], 0, {}, [False])
+        >>> found.status, found.method, found.derivative[0][1]
+        ('proved', 'same expression', 1 - tanh(x)**2)
+    """
+    return _proved(key_of(p, len(masks), settings), i, tuple(masks))
+
+
+@functools.lru_cache(maxsize=2048)
+def _proved(key: Any, i: int, masks: tuple[bool, ...]) -> Proof:
+    p, _, settings = key
+    start = time.perf_counter()
+    work = _Partial(p, i, dict(settings), masks)
+    proof = work.proof()
+    return Proof(**{**proof.__dict__, "seconds": time.perf_counter() - start})
+
+
+class _Partial:
+    """The placeholders of one partial derivative, and what is made of them."""
+
+    def __init__(self, p: Elementwise, i: int, settings: dict[str, Any], masks: Sequence[bool]):
+        self.p, self.i, self.settings, self.masks = p, i, settings, masks
+        names = list(p.signature.parameters)
+        self.symbols = [sp.Symbol(names[k], real=True) for k in range(len(masks))]
+        self.xs = [var(s.name, dtype=bool if m else float) for s, m in zip(self.symbols, masks)]
+        self.result = sp.Dummy("y", real=True)
+        self.y = var("y")
+        self.rule = p.partial(i, self.y, self.xs, settings)
+
+    def proof(self) -> Proof:
+        """Return the proof: by algebra on every side, else by numbers."""
+        x = self.symbols[self.i]
+        try:
+            sides = list(branches(self._on_side))
+        except ManySidesError:
+            sides = []
+        methods = []
+        for _, (formula, rule) in sides:
+            methods.append(vanishes(sp.diff(formula, x) - rule))
+        derivative = [(s.switches, sp.diff(f, x)) for s, (f, _) in sides]
+        shown: dict[str, Any] = {
+            "derivative": derivative, "rule": self._plain_rule(), "symbols": self.symbols,
+            "result": self.result, "conditions": self._conditions(sides),
+        }  # fmt: skip
+        if methods and all(methods):
+            each = f"{_worst(methods)}, on each of {len(sides)} sides"
+            return Proof(PROVED, methods[0] if len(sides) == 1 else each, **shown)
+        return self._by_numbers(shown)
+
+    def _on_side(self, sides: Sides) -> tuple[Any, Any]:
+        operands = [
+            sides.positive(s) if mask else s for s, mask in zip(self.symbols, self.masks, strict=True)
+        ]
+        formula = sides.apply(self.p, operands, self.settings)
+        return formula, self._rule_with(sides, operands, formula)
+
+    def _rule_with(self, arithmetic: Any, operands: Sequence[Any], y: Any) -> Any:
+        if not isinstance(self.rule, Node):
+            return arithmetic.number(self.rule)
+        known = {n: boxed((), [e]) for n, e in zip(self.xs, operands, strict=True)}
+        return run([self.rule], {**known, self.y: boxed((), [y])}, arithmetic)[self.rule][()]
+
+    def _plain(self) -> list[Any]:
+        return [sp.Symbol(s.name) if m else s for s, m in zip(self.symbols, self.masks)]
+
+    def _plain_rule(self) -> Any:
+        """Return the rule with y as a letter of its own, as a reader writes it: 1 − y²."""
+        return self._rule_with(SYMPY, self._plain(), self.result)
+
+    # -- the domain ------------------------------------------------------------------------
+
+    def _conditions(self, sides: Sequence[tuple[Sides, tuple[Any, Any]]]) -> list[Condition]:
+        found: dict[Condition, None] = {}
+        masks = {s for s, m in zip(self.symbols, self.masks, strict=True) if m}
+        for side, made in sides:
+            for e in made:
+                found.update(dict.fromkeys(conditions(e)))
+            found.update({Condition("broken", (u,)): None for u in side.steps})
+            for s in (*side.switches, *side.apart):
+                if s not in masks:
+                    found[kink(s)] = None
+        kept = without_implied(found)
+        return [c for c in kept if not (c.kind == "kink" and self._smooth_at(c.parts[0], sides))]
+
+    def _smooth_at(self, s: Any, sides: Sequence[tuple[Sides, tuple[Any, Any]]]) -> bool:
+        """Return whether function and rule pass s = 0 without a jump, in value and derivative."""
+        x = self.symbols[self.i]
+        for symbol in sorted(s.free_symbols, key=str):
+            if sp.diff(s, symbol).is_Rational and sp.diff(s, symbol) != 0:
+                at = {symbol: symbol - s / sp.diff(s, symbol)}
+                break
+        else:
+            return False
+        operands = self._plain()
+        formula = SYMPY.apply(self.p, operands, self.settings)
+        rule = self._rule_with(SYMPY, operands, formula)
+        try:
+            values = {sp.simplify(f.subs(at)) for _, (f, _) in sides}
+            slopes = {sp.simplify(sp.diff(f, x).subs(at)) for _, (f, _) in sides}
+            return len(values) == 1 and slopes == {sp.simplify(rule.subs(at))}
+        except (ArithmeticError, NotImplementedError, TypeError, ValueError):
+            return False
+
+    # -- numbers ---------------------------------------------------------------------------
+
+    def _by_numbers(self, shown: dict[str, Any]) -> Proof:
+        digits, count = 40, 0
+        for point in self._points():
+            try:
+                expected, actual, size = self._at(point)
+            except OutsideError:
+                continue
+            same = agreed(expected, actual, size)
+            if same < ENOUGH:
+                at = dict(zip(self.symbols, map(exact, point), strict=True))
+                return Proof(WRONG, "they differ", **shown, point=at, values=(expected, actual))
+            digits, count = min(digits, same), count + 1
+            if count == POINTS:
+                break
+        if not count:
+            return Proof(UNDECIDED, "no algebraic proof, and no point with a finite value", **shown)
+        return Proof(CHECKED, f"to {digits} digits at {count} rational points", **shown)
+
+    def _at(self, point: Sequence[Any]) -> tuple[Any, Any, Any]:
+        """Return derivative, rule and size at a point, in 120 digits."""
+        operands = [number_of(v) for v in point]
+        at = {n: boxed((), [v]) for n, v in zip(self.xs, operands, strict=True)}
+        node = self.p(*self.xs, **self.settings)
+        one = boxed((), [number_of(1)])
+        expected, size = slope(node, one, at, self.xs[self.i], one)
+        y = PRECISE.apply(self.p, operands, self.settings)
+        return expected, self._rule_with(PRECISE, operands, y), size
+
+    def _points(self) -> list[list[Any]]:
+        """Return rational points inside the stated domain, the simplest first."""
+        axes = []
+        for (low, high), mask in zip(self.p.domain, self.masks, strict=True):
+            low, high = sp.Rational(low), sp.Rational(high)
+            grid = [low + (high - low) * sp.Rational(k, 16) for k in (11, 5, 13, 3, 9, 7, 15, 1)]
+            axes.append([True, False] * 4 if mask else grid)
+        diagonal = [[axis[(k + 3 * r) % 8] for r, axis in enumerate(axes)] for k in range(8)]
+        rest = itertools.islice(itertools.product(*axes), 0, 512, 3)
+        return [*diagonal, *map(list, rest)]
+
+
+def _worst(methods: Sequence[str]) -> str:
+    return max(methods, key=len)
