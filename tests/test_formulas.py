@@ -156,6 +156,9 @@ def test_arrays_show_the_pullback_with_every_shape():
         ("x₁₂", "x_{12}", r"\bar{x}_{12}"),
         ("θ", r"\theta", r"\bar{\theta}"),
         ("σ₃", r"\sigma_{3}", r"\bar{\sigma}_{3}"),
+        ("ŷ", r"\hat{y}", r"\bar{\hat{y}}"),
+        ("ŷ₂", r"\hat{y}_{2}", r"\bar{\hat{y}}_{2}"),
+        ("θ\u0303", r"\tilde{\theta}", r"\bar{\tilde{\theta}}"),
         ("loss", r"\mathrm{loss}", r"\overline{\mathrm{loss}}"),
         ("layer₂", r"\mathrm{layer}_{2}", r"\overline{\mathrm{layer}}_{2}"),
         ("W[0,1]", "W_{0,1}", r"\bar{W}_{0,1}"),
@@ -417,7 +420,8 @@ HOSTILE = [
 ]  # fmt: skip
 COMMANDS = {
     r"\bar", r"\overline", r"\leftarrow", r"\cdot", r"\frac", r"\partial", r"\mathrm", r"\left",
-    r"\right", r"\backslash", r"\sim", r"\wedge", r"\prime", r"\tanh", r"\lt", r"\gt",
+    r"\right", r"\backslash", r"\sim", r"\wedge", r"\prime", r"\tanh", r"\lt", r"\gt", r"\hat",
+    r"\tilde", r"\dot", r"\ddot",
 }  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from graphgrad.compiler.blas import address, one_thread
 from graphgrad.compiler.cache import load
 from graphgrad.compiler.fuse import Fused, fuse
 from graphgrad.compiler.helpers import HEADER
@@ -30,9 +31,11 @@ class CpuRuntime:
         self.program = program
         self.fused: Fused = fuse(program)
         self.plan: Plan = plan(program, self.fused)
-        self.source = write(program, self.fused, self.plan, math)
+        self.source = write(program, self.fused, self.plan, math, threads())
         self._arenas = [_aligned(self.plan.sizes.get(dtype, 0), dtype) for dtype in ARENAS]
         self._step = load(HEADER + self.source).step
+        self._calls_blas = "gemm(" in self.source
+        self._blas = (address("sgemm"), address("dgemm"))
         by_type = dict(zip(ARENAS, self._arenas, strict=True))
         self._seen = {
             n: by_type[n.dtype][at : at + n.size].reshape(n.shape)
@@ -63,7 +66,12 @@ class CpuRuntime:
 
     def run(self, inputs: Sequence[Any]) -> list[Any]:
         """Run all kernels once and return copies of the outputs."""
-        self._step(*self._arenas, *[x.reshape(-1) for x in inputs])
+        arrays = [x.reshape(-1) for x in inputs]
+        if self._calls_blas:
+            with one_thread():
+                self._step(*self._arenas, *self._blas, *arrays)
+        else:
+            self._step(*self._arenas, *self._blas, *arrays)
         found = []
         for out in self._outputs:
             if isinstance(out, np.ndarray):
@@ -85,3 +93,10 @@ def _aligned(count: int, dtype: Any) -> Any:
     memory = np.zeros(max(count, 1) + extra, dtype)
     skip = -memory.__array_interface__["data"][0] % 64 // dtype.itemsize
     return memory[skip : skip + max(count, 1)]
+
+
+def threads() -> int:
+    """Return how many threads kernels are shared among: those Numba may use."""
+    import numba
+
+    return int(numba.get_num_threads())

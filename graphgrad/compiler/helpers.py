@@ -18,7 +18,7 @@ from math import (
 )
 
 import numpy as np
-from numba import njit, types
+from numba import njit, prange, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array, populate_array
@@ -52,6 +52,58 @@ def add(typing, a, b):
         right = context.cast(builder, args[1], signature.args[1], kind)
         return builder.fadd(left, right, flags=("reassoc", "nsz", "contract"))
     return kind(a, b), build
+
+
+@intrinsic
+def gemm(typing, address, m, n, k, a, a_at, a_rows, a_columns, b, b_at, b_rows, b_columns, c, c_at, c_rows):
+    """Multiply matrices by BLAS: entry (i, j) of a stands at a_at + a_rows*i + a_columns*j."""
+    kind = a.dtype
+    def build(context, builder, signature, args):
+        real = context.get_value_type(kind)
+        int32 = context.get_value_type(types.int32)
+        byte = context.get_value_type(types.uint8)
+
+        def pointer(value, of):
+            place = cgutils.alloca_once(builder, of)
+            builder.store(value, place)
+            return place
+
+        def number(value):
+            return pointer(builder.trunc(value, int32), int32)
+
+        def letter(transposed):
+            n, t = byte(ord("N")), byte(ord("T"))
+            return pointer(builder.select(transposed, t, n), byte)
+
+        def start(array, kind_of, at):
+            data = make_array(kind_of)(context, builder, array).data
+            return builder.gep(data, [at])
+
+        _, m, n, k, a, a_at, a_rows, a_columns, b, b_at, b_rows, b_columns, c, c_at, c_rows = args
+        one = a_rows.type(1)
+        # BLAS counts by columns, so it is told to compute the transpose, b' a'; a factor whose
+        # entries run on along the inner axis of our row-major view is "transposed" for it
+        def factor(rows, columns):
+            flipped = builder.icmp_signed("!=", columns, one)
+            return letter(flipped), number(builder.select(flipped, columns, rows))
+
+        left, left_step = factor(b_rows, b_columns)
+        right, right_step = factor(a_rows, a_columns)
+        ints, reals, bytes_ = int32.as_pointer(), real.as_pointer(), byte.as_pointer()
+        shape = [bytes_, bytes_, ints, ints, ints, reals, reals, ints, reals, ints, reals, reals, ints]
+        function = builder.inttoptr(
+            args[0], cgutils.ir.FunctionType(cgutils.ir.VoidType(), shape).as_pointer()
+        )
+        builder.call(function, [
+            left, right, number(n), number(m), number(k), pointer(real(1.0), real),
+            start(b, signature.args[8], b_at), left_step,
+            start(a, signature.args[4], a_at), right_step,
+            pointer(real(0.0), real), start(c, signature.args[12], c_at), number(c_rows),
+        ])
+        return context.get_dummy_value()
+    i = types.intp
+    args = (i, i, i, i, a, i, i, i, b, i, i, i, c, i, i)
+    return types.void(*args), build
 
 
 @njit(inline="always")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from graphgrad import dtypes
@@ -17,10 +17,11 @@ from graphgrad.compiler.fuse import Fused, Kernel, is_literal
 from graphgrad.compiler.memory import Plan
 from graphgrad.compiler.program import Program
 from graphgrad.compiler.views import View, contiguous, is_injective, places
+from graphgrad.dtypes import Dtype
 from graphgrad.errors import CompileError
 from graphgrad.explain.formulas import operation_template
 from graphgrad.graph import Node, describe
-from graphgrad.shapes import Shape
+from graphgrad.shapes import Shape, size
 
 __all__ = ["ARENAS", "write"]
 
@@ -33,6 +34,8 @@ ARENAS = {
 LETTERS = "ijklmnpq"
 SMALL_PRODUCT = 500_000
 """Matrix products of fewer multiplications are loops, larger ones calls of BLAS."""
+SHARED_WORK = 200_000
+"""Operations from which on a kernel is shared among threads."""
 HELPER = '@njit(error_model="numpy", fastmath={"contract"})'
 DECORATOR = '@njit([{signature}], cache=True, error_model="numpy", fastmath={{"contract"}})'
 _FUNCTION = re.compile(r"\b([a-z]\w*)\(")
@@ -138,11 +141,15 @@ class Writer:
     fused: Fused
     plan: Plan
     math: str = "fast"
+    threads: int = 1
     lines: list[str] = field(default_factory=list)
     names: dict[Node, str] = field(default_factory=dict)
     _taken: set[str] = field(default_factory=set)
     _used: dict[Node, None] = field(default_factory=dict)
     _calls: list[str] = field(default_factory=list)
+    _routines: set[str] = field(default_factory=set)
+    _shared: bool = False
+    _spread: list[str] = field(default_factory=list)
 
     def emit(self, depth: int, text: str) -> None:
         """Add a line at an indentation."""
@@ -175,22 +182,28 @@ class Writer:
                 self._function(f"kernel_{k}", self._comment(k, kernel), kernel)
         if self.program.updates:
             self._function("update", ["the new values become the variables'"], None)
+        if self._spread:
+            self._spreading()
         self.emit(0, DECORATOR.format(signature=self._signature()))
-        arguments = [*ARENAS.values(), *(self.name(n) for n in self.program.inputs)]
-        self.emit(0, f"def step({', '.join(arguments)}):")
+        self.emit(0, f"def step({', '.join(self._arguments())}):")
         for call in self._calls:
             self.emit(1, call)
         self.emit(1, "return 0")
         return "\n".join(self.lines) + "\n"
 
     def _signature(self) -> str:
-        kinds = [*ARENAS, *(n.dtype for n in self.program.inputs)]
-        names = [kind.name.replace("bool", "boolean") for kind in kinds]
-        return f"types.int64({', '.join(f'types.{name}[::1]' for name in names)})"
+        def arrays(kinds: Iterable[Dtype]) -> list[str]:
+            names = [kind.name.replace("bool", "boolean") for kind in kinds]
+            return [f"types.{name}[::1]" for name in names]
+
+        fed = arrays(n.dtype for n in self.program.inputs)
+        kinds = [*arrays(ARENAS), "types.int64", "types.int64", *fed]
+        return f"types.int64({', '.join(kinds)})"
 
     def _function(self, name: str, comment: Sequence[str], kernel: Kernel | None) -> None:
         """Write one kernel as a function of the arenas and inputs it touches."""
-        self._used = {}
+        self._used, self._routines = {}, set()
+        self._shared = kernel is not None and self._may_share(kernel)
         outer, self.lines = self.lines, []
         if kernel is None:
             self._updates()
@@ -202,7 +215,7 @@ class Writer:
         mine = [n for n in self._used if n in self.plan.start]
         fed = [self.name(n) for n in self._used if n in self.program.inputs]
         arenas = list(dict.fromkeys(ARENAS[n.dtype] for n in mine))
-        call = f"{name}({', '.join([*arenas, *fed])})"
+        call = f"{name}({', '.join([*arenas, *fed, *sorted(self._routines), *['part'] * self._shared])})"
         self.emit(0, HELPER)
         self.emit(0, f"def {call}:")
         for line in comment:
@@ -214,7 +227,44 @@ class Writer:
         self.lines += body
         self.emit(0, "")
         self.emit(0, "")
+        if self._shared:
+            self._spread.append(call)
+            call = f"spread({len(self._spread) - 1}, {', '.join(self._arguments())})"
         self._calls.append(call)
+
+    def _arguments(self) -> list[str]:
+        return [*ARENAS.values(), "sgemm", "dgemm", *(self.name(n) for n in self.program.inputs)]
+
+    def _may_share(self, kernel: Kernel) -> bool:
+        """Return whether threads are worth their start, and may take parts of the first axis."""
+        if self.threads == 1:
+            return False
+        node = kernel.nodes[0]
+        if kernel.kind == "matmul":
+            work = node.size * node.inputs[0].shape[-1]
+            return work >= SHARED_WORK and len(node.shape) == 2 and work >= SMALL_PRODUCT
+        if kernel.kind != "loop" or size(kernel.domain) * len(kernel.nodes) < SHARED_WORK:
+            return False
+        targets = [_target(n) for n in kernel.nodes if n.primitive.kind == "reduce"]
+        first = next((k for k, n in enumerate(kernel.domain) if n != 1), 0)
+        return all(t[first] != 0 for t in targets)
+
+    def _spreading(self) -> None:
+        """Write the one function that gives every thread its part of a kernel."""
+        arguments = ", ".join(self._arguments())
+        self.emit(0, HELPER)
+        self.emit(0, f"def run(which, part, {arguments}):")
+        for k, call in enumerate(self._spread):
+            self.emit(1, f"{'elif' if k else 'if'} which == {k}:")
+            self.emit(2, call)
+        self.emit(0, "")
+        self.emit(0, "")
+        self.emit(0, HELPER[:-1] + ", parallel=True)")
+        self.emit(0, f"def spread(which, {arguments}):")
+        self.emit(1, f"for part in prange({self.threads}):")
+        self.emit(2, f"run(which, part, {arguments})")
+        self.emit(0, "")
+        self.emit(0, "")
 
     def _comment(self, k: int, kernel: Kernel) -> list[str]:
         lines = [f"kernel {k}: {kernel.kind} over {list(kernel.domain)}"]
@@ -309,7 +359,10 @@ class Writer:
                 if r.local_from == level and level < depth:
                     self.emit(1 + level, f"{r.name} = {self._start(r.node)}")
             if level < depth:
-                self.emit(1 + level, f"for {LETTERS[level]} in range({loops.sizes[level]}):")
+                n = loops.sizes[level]
+                low, high = self._part(n) if level == 0 else ("0", str(n))
+                ends = high if low == "0" else f"{low}, {high}"
+                self.emit(1 + level, f"for {LETTERS[level]} in range({ends}):")
         inner = 1 + depth
         for n in kernel.nodes:
             if n.primitive.kind == "map":
@@ -418,13 +471,29 @@ class Writer:
         self, node: Node, a: View, b: View, at_a: str, at_b: str, at_y: str, depth: int
     ) -> bool:
         m, n, k = node.shape[-2], node.shape[-1], a.shape[-1]
-        left = _matrix(self.name(a.root), at_a, m, k, a.strides[-2:])
-        right = _matrix(self.name(b.root), at_b, k, n, b.strides[-2:])
-        if not left or not right:
+        if 1 not in a.strides[-2:] or 1 not in b.strides[-2:]:
             return False
-        out = _matrix(self.name(node), at_y, m, n, (n, 1))
-        self.emit(depth, f"np.dot({left}, {right}, {out})")
+        routine = "sgemm" if node.dtype is dtypes.FLOAT32 else "dgemm"
+        self._routines.add(routine)
+        low, high = self._part(m) if not node.shape[:-2] else ("0", str(m))
+        rows = str(m) if (low, high) == ("0", str(m)) else f"{high} - {low}"
+        left = join(at_a, times(a.strides[-2], low))
+        out = join(at_y, times(n, low))
+        self.emit(
+            depth,
+            f"gemm({routine}, {rows}, {n}, {k}, "
+            f"{self.name(a.root)}, {left}, {a.strides[-2]}, {a.strides[-1]}, "
+            f"{self.name(b.root)}, {at_b}, {b.strides[-2]}, {b.strides[-1]}, "
+            f"{self.name(node)}, {out}, {n})",
+        )
         return True
+
+    def _part(self, n: int) -> tuple[str, str]:
+        """Return the ends of the share of an axis that one thread takes, if the work is shared."""
+        if not self._shared:
+            return "0", str(n)
+        self.emit(1, f"low, high = part * {n} // {self.threads}, (part + 1) * {n} // {self.threads}")
+        return "low", "high"
 
     def _product_loops(
         self, node: Node, a: View, b: View, at_a: str, at_b: str, at_y: str, depth: int
@@ -589,7 +658,7 @@ class Writer:
 RESERVED = {"np", "view", "add", "checked", "step", "fill_uniform32", "fill_uniform64", "total",
             "best", "where", "at", "value", "best_value", "x", "exp", "expm1", "log", "log1p",
             "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "sinh", "cosh", "tanh", "erf",
-            "sqrt", "floor", "abs", "min", "max", "packed", "range", *FAST.values(), "inf", "nan", "float32", "float64", "int64", "bool",
+            "sqrt", "floor", "abs", "min", "max", "packed", "range", "part", "low", "high", "spread", "run", "sgemm", "dgemm", "gemm", "update", *FAST.values(), "inf", "nan", "float32", "float64", "int64", "bool",
             *ARENAS.values(), *LETTERS}  # fmt: skip
 
 
@@ -635,18 +704,6 @@ def _kept_strides(shape: Shape, axis: Shape) -> list[int]:
     return list(contiguous(tuple(n for k, n in enumerate(shape) if k not in axis)))
 
 
-def _matrix(name: str, at: str, rows: int, columns: int, strides: Sequence[int]) -> str:
-    """Return a contiguous matrix, or a transposed one, as NumPy text; "" for other strides."""
-    part = f"{name}[{at} : {join(at, str(rows * columns))}]" if at != "0" else (
-        f"{name}[: {rows * columns}]"
-    )
-    if tuple(strides) == (columns, 1):
-        return f"{part}.reshape(({rows}, {columns}))"
-    if tuple(strides) == (1, rows):
-        return f"{part}.reshape(({columns}, {rows})).T"
-    return ""
-
-
 def _enclosed(text: str) -> bool:
     """Return whether one pair of brackets stands around the whole text."""
     if not text.startswith("("):
@@ -659,8 +716,10 @@ def _enclosed(text: str) -> bool:
     return False
 
 
-def write(program: Program, fused: Fused, plan: Plan, math: str = "fast") -> str:
+def write(
+    program: Program, fused: Fused, plan: Plan, math: str = "fast", threads: int = 1
+) -> str:
     """Return the source text of a program's kernels; math is "fast" or "exact"."""
-    return Writer(program, fused, plan, math).write()
+    return Writer(program, fused, plan, math, threads).write()
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import html
 import re
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 from xml.etree.ElementTree import Element, tostring  # writes only; nothing is parsed
@@ -37,6 +38,8 @@ _GREEK = {
     "Λ": "Lambda", "Ξ": "Xi", "Π": "Pi", "Σ": "Sigma", "Υ": "Upsilon", "Φ": "Phi", "Ψ": "Psi",
     "Ω": "Omega",
 }  # fmt: skip
+_ACCENTS = {"\u0302": "hat", "\u0303": "tilde", "\u0307": "dot", "\u0308": "ddot"}
+_MARKED = tuple(f"{command}{{" for command in _ACCENTS.values())
 _DIGITS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 _LOWERED = re.compile(r"(.+?)([₀-₉]+)", re.DOTALL)
 _ENTRY = re.compile(r"(.+?)\[([0-9, ]+)\]", re.DOTALL)
@@ -69,6 +72,9 @@ def latex_name(name: str) -> str:
 def _word(text: str) -> str:
     if text in _GREEK:
         return rf"\{_GREEK[text]}"
+    letter, mark = unicodedata.normalize("NFD", text)[:1], unicodedata.normalize("NFD", text)[1:]
+    if mark in _ACCENTS and (letter in _GREEK or letter.isalpha()):
+        return rf"\{_ACCENTS[mark]}{{{_word(letter)}}}"
     if len(text) == 1 and text.isalpha():
         return text
     letters = "".join(map(_letter, visible(text)))
@@ -94,7 +100,7 @@ def latex_adjoint(name: str) -> str:
         base, lowered = name.split("_{", 1)[0], "_{" + name.split("_{", 1)[1]
     elif match := re.fullmatch(r"(\\mathrm\{\w+\})(_\{[^{}]*\})", name):
         base, lowered = match[1], match[2]
-    letter = len(base) == 1 or base[1:] in _GREEK.values()
+    letter = len(base) == 1 or base[1:] in _GREEK.values() or base[1:].startswith(_MARKED)
     return rf"\{'bar' if letter else 'overline'}{{{base}}}{lowered}"
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from graphgrad.explain.numbers import SMALL
 from graphgrad.explain.steps import Wording, adjoint, plain
 from graphgrad.explain.typeset import scalar_edge
 from graphgrad.graph import Edge, Node
@@ -52,17 +53,35 @@ Subject = tuple[str, Node, int | None]
 
 
 def subjects(tape: Tape) -> list[Subject]:
-    """Return all that can be asked about a tape: finite numbers and small arrays."""
-    found: list[Subject] = [("value", s.node, None) for s in tape.forward if _askable(s.value)]
+    """Return all that can be asked about a tape: what can be computed by hand from small arrays."""
+    computable = {s.node for s in tape.forward if all(map(_small, s.operands)) and _small(s.value)}
+    found: list[Subject] = [
+        ("value", s.node, None) for s in tape.forward if s.node in computable and _askable(s.value)
+    ]
     if tape.differentiable:
         found += [
             ("local", *s.edge)
             for s in tape.backward
-            if scalar_edge(s.edge.node) and _askable(tape.local(*s.edge))
+            if scalar_edge(s.edge.node)
+            and s.edge.node in computable
+            and _askable(tape.local(*s.edge))
         ]
-        targets = dict.fromkeys(s.edge.source for s in tape.backward)
-        found += [("adjoint", n, None) for n in targets if _askable(tape.adjoint(n))]
+        found += [("adjoint", n, None) for n in _targets(tape, computable)]
     return found
+
+
+def _targets(tape: Tape, computable: set[Node]) -> list[Node]:
+    """Return the nodes whose adjoint can be asked for: all their users are computable by hand."""
+    return [
+        node
+        for node in dict.fromkeys(s.edge.source for s in tape.backward)
+        if all(s.edge.node in computable for s in tape.arrivals(node))
+        and _askable(tape.adjoint(node))
+    ]
+
+
+def _small(value: Any) -> bool:
+    return np.ndim(value) <= 2 and np.size(value) <= SMALL
 
 
 def _askable(value: Any) -> bool:

@@ -90,7 +90,8 @@ class Quiz:
         self._subjects = [s for s in subjects(self.tape) if s[0] in kinds]
         if not self._subjects:
             raise GraphError(
-                f"nothing to ask about {self.tape!r}: it has no computed number small enough"
+                f"nothing to ask about {self.tape!r}: nothing in it can be computed by hand; take "
+                f"scalars or small arrays"
             )
         order = np.random.default_rng(seed).permutation(len(self._subjects))
         self._order = [int(k) for k in order]

@@ -294,12 +294,12 @@ class Reader:
         value = self.read(tree)
         if dtype is INT64 and (type(value) is float or abs(value) >= 2**53):
             dtype = FLOAT64
-        named = any(isinstance(n, ast.Name) for n in ast.walk(tree))
-        label = ast.unparse(tree).replace("pi", "π").replace("-", "−") if named else None
+        names = [n.id.replace("pi", "π") for n in ast.walk(tree) if isinstance(n, ast.Name)]
+        label = "−" * ast.unparse(tree).count("-") + names[0] if names else None
         return self.make(tree, const, value if dtype is INT64 else float(value), dtype, label)
 
     def _list(self, tree: ast.List, rows: list[Node]) -> Node:
-        """Return the node of a list; numbers alone become one constant."""
+        """Return the node of a list; numbers without a name become one constant."""
         if not rows:
             self.fault("an empty list has no entries: write at least one", tree)
         for part, row in zip(tree.elts, rows):

@@ -6,7 +6,7 @@ into, so σ(z) is not taken apart into exponentials. The form chosen is the shor
 stands, cancelled to one fraction, with common factors in front, factored. That is rational algebra, so
 it is decidable, needs no luck, and gives the same form each time.
 
-What one can do with an `Algebra`: read a formula (`expression`), simplify it within a budget
+What one can do with an `Algebra`: read a formula (`read`), simplify it within a budget
 (`simplified`), and write any expression as a mark (`mark`), factors in the order in which their
 letters first appeared, and a minus sign drawn into a bracket: −(a − 1) is 1 − a.
 """
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -30,7 +31,7 @@ from graphgrad.proof.exact import exact, formula, template as formula_of
 from graphgrad.proof.marks import Mark, letter, number_mark, template
 from graphgrad.proof.notation import fraction_mark
 
-__all__ = ["Algebra"]
+__all__ = ["Algebra", "Reading"]
 
 MOST_OPERATIONS = 120
 """Operations of an expression beyond which nothing is simplified."""
@@ -44,6 +45,39 @@ SIGNED = 1.9
 REARRANGING = {"reshape", "broadcast_to", "sum_to"}
 
 
+@dataclass(frozen=True)
+class Reading:
+    """A formula as SymPy sees it, and what of its look is worth keeping.
+
+    Attributes:
+        expression: the SymPy expression.
+        order: its symbols, in the order in which the formula has them.
+        sums: the sums in it, as they stand there: 1 − a and not a − 1.
+        decimals: whether it has numbers written with a decimal point.
+    """
+
+    expression: Any
+    order: tuple[Any, ...] = ()
+    sums: frozenset[Any] = frozenset()
+    decimals: bool = False
+
+    def __mul__(self, other: Reading) -> Reading:
+        return self._with(other, self.expression * other.expression)
+
+    def __add__(self, other: Reading) -> Reading:
+        return self._with(other, self.expression + other.expression)
+
+    def put(self, symbol: Any, other: Reading) -> Reading:
+        """Return this with a formula put in for a symbol."""
+        return self._with(other, self.expression.xreplace({symbol: other.expression}))
+
+    def _with(self, other: Reading, expression: Any) -> Reading:
+        order = tuple(dict.fromkeys((*self.order, *other.order)))
+        return Reading(
+            expression, order, self.sums | other.sums, self.decimals or other.decimals
+        )
+
+
 class Algebra:
     """Reads formulas in letters as SymPy expressions, and writes expressions as marks."""
 
@@ -51,10 +85,7 @@ class Algebra:
         self.letters, self.digits = letters, digits
         self.symbols: dict[Node, Any] = {}
         self._marks: dict[Any, Mark] = {}
-        self._rank: dict[Any, int] = {}
         self._functions: dict[Any, tuple[Primitive, Any]] = {}
-        self._known: dict[Node, Any] = {}
-        self._seen: set[Any] = set()
 
     # -- from graphs to expressions --------------------------------------------------------------
 
@@ -66,16 +97,21 @@ class Algebra:
             self._marks[known] = self.letters[node]
         return known
 
-    def expression(self, root: Node) -> Any:
+    def read(self, root: Node) -> Reading | None:
         """Return a scalar formula as a SymPy expression; None where that is not possible."""
+        known: dict[Node, Any] = {}
+        order, sums, decimals = [], set(), False
         try:
             for node in self._in_order(root):
-                if node not in self._known:
-                    self._known[node] = self._translated(node)
+                found = known[node] = self._translated(node, known)
+                if node in self.letters:
+                    order.append(found)
+                elif node.op in ("add", "sub") and found.is_Add:
+                    sums.add(found)
+                decimals |= node.primitive is CONSTANT and not found.is_Integer
         except GraphError:  # a number with too many digits, an operation without a formula
             return None
-        self._seen |= self._known[root].atoms(sp.Add)
-        return self._known[root]
+        return Reading(known[root], tuple(order), frozenset(sums), decimals)
 
     def _in_order(self, root: Node) -> list[Node]:
         """Return what the root needs, inputs first, and in the order in which it is written."""
@@ -91,30 +127,27 @@ class Algebra:
                 stack += [(x, False) for x in reversed(inputs)]
         return list(order)
 
-    def _translated(self, node: Node) -> Any:
+    def _translated(self, node: Node, known: Mapping[Node, Any]) -> Any:
         if node in self.letters:
-            symbol = self.symbol(node)
-            self._rank.setdefault(symbol, len(self._rank))
-            return symbol
+            return self.symbol(node)
         if node.size != 1 or not (node.inputs or node.primitive is CONSTANT):
             raise GraphError(f"{node!r} has no formula for single numbers")
         if node.primitive is CONSTANT:
             return exact(node._value.reshape(())[()])
-        operands = [self._known[x] for x in node.inputs]
+        operands = [known[x] for x in node.inputs]
         if node.op in REARRANGING:
             return operands[0]
         p, settings = node.primitive, node.settings
         if node.op in ARITHMETIC:
             return formula(p, operands, settings)
-        return self._function(p, len(operands), settings)(*operands)
+        return self._function(p, settings)(*operands)
 
-    def _function(self, p: Primitive, inputs: int, settings: Mapping[str, Any]) -> Any:
+    def _function(self, p: Primitive, settings: Mapping[str, Any]) -> Any:
         known = _named_functions().get(p.name)
         if known is not None:
             return known
-        key = (p, tuple(settings.items()))
         for function, (other, with_settings) in self._functions.items():
-            if (other, tuple(with_settings.items())) == key:
+            if other is p and with_settings == settings:
                 return function
         made = sp.Function(f"{p.name}_{len(self._functions)}", real=True)
         self._functions[made] = p, settings
@@ -122,22 +155,34 @@ class Algebra:
 
     # -- simplification --------------------------------------------------------------------------
 
-    def simplified(self, expression: Any) -> Any:
+    def simplified(self, reading: Reading) -> Reading | None:
         """Return the shortest of a few equal rational forms; None beyond the budget."""
-        if expression is None or not affordable(expression):
+        expression = reading.expression
+        if not affordable(expression):
             return None
         one = sp.cancel(sp.together(expression))
         forms = [sp.factor(one), sp.factor_terms(one), one, expression]
-        return min(forms, key=_length)
+        return replace(reading, expression=min(forms, key=_length))
 
-    # -- from expressions to marks ---------------------------------------------------------------
+    def mark(self, reading: Reading) -> Mark:
+        """Return an expression as it is written on the board."""
+        return _Scribe(self, reading).mark(reading.expression)
+
+
+class _Scribe:
+    """Writes expressions in the look of one reading."""
+
+    def __init__(self, algebra: Algebra, reading: Reading) -> None:
+        self._marks, self._functions = algebra._marks, algebra._functions
+        self.digits, self._seen, self._decimals = algebra.digits, reading.sums, reading.decimals
+        self._rank = {symbol: k for k, symbol in enumerate(reading.order)}
 
     def mark(self, expression: Any) -> Mark:
         """Return an expression as it is written on the board."""
         if expression in self._marks:
             return self._marks[expression]
         if expression.is_Rational:
-            return fraction_mark(Fraction(int(expression.p), int(expression.q)), self.digits)
+            return self._number(Fraction(int(expression.p), int(expression.q)))
         if expression.is_Add:
             return self._sum(expression)
         if expression.is_Mul or (expression.is_Pow and expression.exp.is_negative):
@@ -151,6 +196,9 @@ class Algebra:
             return letter(text, sp.latex(expression)).marked(exact=False)
         return letter(str(expression), sp.latex(expression))
 
+    def _number(self, value: Fraction) -> Mark:
+        return fraction_mark(value, self.digits, self._decimals)
+
     def _applied(self, expression: Any) -> Mark | None:
         found = self._functions.get(expression.func) or _operation_of(expression)
         if found is None:
@@ -161,29 +209,36 @@ class Algebra:
         return template(texts[0], texts[1], inner, p.precedence)
 
     def _sum(self, expression: Any) -> Mark:
-        terms = sorted(expression.args, key=self._term_key)
-        marks, text, latex = [], "", ""
-        for k, term in enumerate(terms):
-            negative = term.could_extract_minus_sign() and _minus(term)
-            marks.append(self.mark(-term if negative else term))
+        number, inside = expression.primitive()
+        if number != 1:  # SymPy multiplies numbers into brackets by itself
+            return self._product(sp.Mul(number, inside, evaluate=False))
+        terms = sorted((self._term(t) for t in expression.args), key=lambda t: t[0])
+        text = latex = ""
+        for k, ((negative, *_), _) in enumerate(terms):
             sign = ("−" if negative else "") if k == 0 else (" − " if negative else " + ")
             text += f"{sign}#{k + 1}"
             latex += f"{sign}#{k + 1}".replace("−", "-")
-        return template(text, latex, marks, 1)
+        return template(text, latex, [mark for _, mark in terms], 1)
 
-    def _term_key(self, term: Any) -> tuple[bool, bool, int, str]:
-        """Positive terms first, numbers last among those, and otherwise as they appeared."""
-        negative = _minus(term)
-        return negative, bool(term.is_number), self._first(term), sp.srepr(term)
+    def _term(self, term: Any) -> tuple[tuple[bool, bool, int, str], Mark]:
+        """Return a term without its sign, and its place: positive terms first, numbers last."""
+        mark, negative = self.mark(term), False
+        if mark.negative:
+            opposite = self.mark(-term)
+            negative = not opposite.negative
+            mark = opposite if negative else mark
+        return (negative, bool(term.is_number), self._first(term), sp.srepr(term)), mark
 
     def _product(self, expression: Any) -> Mark:
         number, rest = expression.as_coeff_Mul()
+        content, inside = rest.primitive() if rest.is_Add else (1, rest)
+        number, rest = number * content, inside
         above, below = fraction(rest, exact=True)
         sign, factors = self._signed(number, above)
         coefficient = Fraction(int(abs(number).p), int(abs(number).q)) if number.is_Rational else None
         if coefficient is None:
             return letter(str(expression), sp.latex(expression))
-        mark = fraction_mark(coefficient, self.digits)
+        mark = self._number(coefficient)
         decimal = not mark.inner
         top = [mark] if decimal and coefficient != 1 else []
         bottom = [] if below == 1 else [self.mark(f) for f in self._ordered(below)]
@@ -259,10 +314,6 @@ def _terms(expression: Any) -> int:
 
 def _length(expression: Any) -> int:
     return int(sp.count_ops(expression))
-
-
-def _minus(term: Any) -> bool:
-    return bool(term.as_coeff_Mul()[0].is_negative)
 
 
 def _dotted(marks: Sequence[Mark]) -> Mark:

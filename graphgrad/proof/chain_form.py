@@ -9,7 +9,7 @@ import sympy as sp
 
 from graphgrad.graph import Node
 from graphgrad.proof.board import ABOUT, EQUAL, Line
-from graphgrad.proof.canonical import Algebra
+from graphgrad.proof.canonical import Algebra, Reading
 from graphgrad.proof.chains import Chain, Numbers, Term
 from graphgrad.proof.links import Link, Links
 from graphgrad.proof.marks import (
@@ -28,6 +28,8 @@ __all__ = ["ChainForm", "derivative", "known_before", "relation", "symbol_of"]
 
 LONGEST_CLOSED = 30
 """Operations of a form in the variables alone that is still worth a line."""
+WIDEST_CLOSED = 60
+"""Characters of it."""
 
 
 def derivative(y: Mark, x: Mark, d: Pair = Pair("∂", r"\partial ")) -> Mark:  # noqa: B008
@@ -73,6 +75,7 @@ class ChainForm:
         self.digits = links.wording.digits
         self.algebra = Algebra(links.notation.letters, self.digits)
         self._values: dict[Link, float] = {}
+        self._formulas_of: dict[Link, Mark] = {}
 
     def terms(self, chains: Sequence[Chain]) -> list[Term]:
         """Return the products, with what of each is known already."""
@@ -88,6 +91,9 @@ class ChainForm:
             terms: the products whose sum it is, each of at least one factor.
             value: the adjoint in this run.
         """
+        if len(terms) == 1 and terms[0].shared == len(terms[0].chain) == 1:
+            known = number_mark(value, self.digits)
+            return [Line(left, relation(known), known, "already computed")]
         rows = self._symbolic(terms)
         if any(t.shared < len(t.chain) for t in terms):
             rows.append(self._formulas(terms, alone=not rows))
@@ -141,52 +147,62 @@ class ChainForm:
         return Line(None, relation(whole), whole, "local derivatives")
 
     def _formula(self, link: Link, alone: bool) -> Mark:
-        mark = self.links.notation.write(self.links.partial(link))
+        mark = self.written(link)
         under = (self._badge(link),) if alone else ()
         return mark.within(factor=self.numbers[link], under=under)
 
+    def written(self, link: Link) -> Mark:
+        """Return the formula of a factor: the rule itself, or what a bundle of rules comes to."""
+        known = self._formulas_of.get(link)
+        if known is None:
+            made = self.links.partial(link)
+            reading = self.algebra.read(made) if len(link.edges) > 1 else None
+            usable = reading is not None and reading.expression.is_finite is not False
+            known = self.algebra.mark(reading) if usable else self.links.notation.write(made)
+            self._formulas_of[link] = known
+        return known
+
     def _simplified(self, terms: Sequence[Term], before: str) -> list[Line]:
-        expression = self._expression(terms)
-        if expression is None:
-            return []
-        rows: list[Line] = []
-        simple = self.algebra.simplified(expression)
+        reading = self._reading(terms)
+        simple = self.algebra.simplified(reading) if reading else None
         if simple is None:
             return []
+        rows: list[Line] = []
         mark = self.algebra.mark(simple)
-        if _plain(str(mark)) != _plain(before):
+        if _pieces(str(mark)) != _pieces(before):
             rows.append(Line(None, relation(mark), mark, "simplified"))
         closed = self._closed(simple)
         if closed is not None:
             rows.append(Line(None, relation(closed), closed, "in the variables"))
         return rows
 
-    def _expression(self, terms: Sequence[Term]) -> Any:
-        whole = sp.Integer(0)
+    def _reading(self, terms: Sequence[Term]) -> Reading | None:
+        whole = Reading(sp.Integer(0))
         for term in terms:
-            part = sp.Integer(1)
+            part = Reading(sp.Integer(1))
             for link in term.chain:
-                factor = self.algebra.expression(self.links.partial(link))
+                factor = self.algebra.read(self.links.partial(link))
                 if factor is None:
                     return None
-                part *= factor
-            whole += part
-        return None if whole.has(sp.nan, sp.oo, -sp.oo, sp.zoo) else whole
+                part = part * factor
+            whole = whole + part
+        return None if whole.expression.has(sp.nan, sp.oo, -sp.oo, sp.zoo) else whole
 
-    def _closed(self, expression: Any) -> Mark | None:
+    def _closed(self, reading: Reading) -> Mark | None:
         """Return an expression with all results put in, when that is short."""
         links, changed = self.links, False
         for node in reversed(links.tape.nodes):
             symbol = self._symbol(node)
-            if node.is_leaf or symbol is None or symbol not in expression.free_symbols:
+            if node.is_leaf or symbol not in reading.expression.free_symbols:
                 continue
-            inside = self.algebra.expression(links.definition_node(node))
+            inside = self.algebra.read(links.definition_node(node))
             if inside is None:
                 return None
-            expression, changed = expression.xreplace({symbol: inside}), True
-            if sp.count_ops(expression) > LONGEST_CLOSED:
+            reading, changed = reading.put(symbol, inside), True
+            if sp.count_ops(reading.expression) > LONGEST_CLOSED:
                 return None
-        return self.algebra.mark(expression) if changed else None
+        mark = self.algebra.mark(reading) if changed else None
+        return mark if mark and len(str(mark)) <= WIDEST_CLOSED else None
 
     def _symbol(self, node: Node) -> Any:
         stands = self.links.stand_in(node)
@@ -215,8 +231,9 @@ def _product(marks: Sequence[Mark], later: bool) -> Mark:
     return product([first, *marks[1:]])
 
 
-def _plain(text: str) -> str:
-    return text.replace(" · ", "·")
+def _pieces(text: str) -> list[str]:
+    """Return the factors of a product in some order, for comparing what is shown."""
+    return sorted(text.replace("(", "").replace(")", "").replace(" · ", "·").split("·"))
 
 
 def _is_number(mark: Mark) -> bool:

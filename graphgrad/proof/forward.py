@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -95,6 +96,10 @@ def notes_of(writer: _Writer, parts: Sequence[Part]) -> tuple[str, ...]:
         notes.append("⊙ multiplies entry by entry; functions and powers act on each entry.")
     if "𝟏" in text:
         notes.append("𝟏 is a column of ones.")
+    if re.search(r"\bstep\(", text):
+        notes.append("step(z) is 1 for z > 0 and 0 for z < 0.")
+    if re.search(r"\[[^]]*[<>≤≥=≠∧∨¬]", text):
+        notes.append("[…] is 1 where the condition holds, else 0.")
     return (*notes, *_conventions(links, writer.targets))
 
 

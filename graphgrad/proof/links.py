@@ -80,8 +80,7 @@ class Links:
     def _choose(self) -> set[Node]:
         tape, every = self.tape, self.every
         if every is None:
-            between = {n for w in self.targets for n in self.leading_to(w)}
-            between -= {tape.root, *self.targets}
+            between = {n for w in self.targets for n in self.leading_to(w) - {tape.root, w}}
             every = not any(n.name for n in between)
         if every:
             return set(tape.nodes)

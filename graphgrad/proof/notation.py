@@ -46,15 +46,20 @@ def transposed(mark: Mark) -> Mark:
     return template("#1ᵀ", r"#1^{\top}", [mark], 5)
 
 
-def fraction_mark(value: Fraction, digits: int = DIGITS) -> Mark:
+def fraction_mark(value: Fraction, digits: int = DIGITS, decimals: bool = True) -> Mark:
     """Return a number as a decimal where that is exact and short, else as a fraction.
+
+    Args:
+        value: the number.
+        digits: of a decimal.
+        decimals: False writes all but whole numbers as fractions.
 
     Example:
         >>> str(fraction_mark(Fraction(1, 3))), str(fraction_mark(Fraction(-3, 20)))
         ('1/3', '−0.15')
     """
     decimal = number_mark(float(value), digits)
-    if value.denominator == 1 or (decimal.exact and value.denominator > 9):
+    if value.denominator == 1 or (decimals and decimal.exact):
         return decimal
     parts = [number_mark(value.numerator, digits), number_mark(value.denominator, digits)]
     return template("#1/#2", r"\frac{#1}{#2}", parts, 2, 3.5)
@@ -203,14 +208,15 @@ class Notation:
         number, core = self._split(node)
         if core is node:
             return None
+        whole = node.op != "div" and not _divides(node)
         if core is None:
-            return fraction_mark(number, self.digits)
+            return fraction_mark(number, self.digits, whole)
         mark = self._marks[core]
         if number == 1:
             return mark
         if number == -1:
             return template("−#1", "-#1", [mark], 1.9)
-        parts = [fraction_mark(number, self.digits), mark]
+        parts = [fraction_mark(number, self.digits, whole), mark]
         return template("#1·#2", r"#1 \cdot #2", parts, 2)
 
     def _without_one(self, node: Node) -> Mark | None:
@@ -258,6 +264,17 @@ def _rearranges(node: Node) -> bool:
         x = node.inputs[0]
         return x.size == 1 or matrix_shape(x.shape) == matrix_shape(node.shape)
     return node.op == "broadcast_to"
+
+
+def _divides(node: Node) -> bool:
+    """Return whether a product of numbers and a formula holds a division by a number."""
+    stack, left = [node], 20
+    while stack and left:
+        x, left = stack.pop(), left - 1
+        if x.op == "div":
+            return True
+        stack += x.inputs
+    return False
 
 
 def _rational(node: Node) -> Fraction | None:

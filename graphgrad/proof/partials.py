@@ -15,7 +15,7 @@ from typing import Any
 
 import sympy as sp
 
-from graphgrad.graph import Node, var
+from graphgrad.graph import Node, apply, var
 from graphgrad.ops.define import Elementwise
 from graphgrad.primitive import Settings
 from graphgrad.proof.bridge import SYMPY
@@ -200,7 +200,7 @@ class _Partial:
         """Return derivative, rule and size at a point, in 120 digits."""
         operands = [number_of(v) for v in point]
         at = {n: boxed((), [v]) for n, v in zip(self.xs, operands, strict=True)}
-        node = self.p(*self.xs, **self.settings)
+        node = apply(self.p, self.xs, self.settings)
         one = boxed((), [number_of(1)])
         expected, size = slope(node, one, at, self.xs[self.i], one)
         y = PRECISE.apply(self.p, operands, self.settings)

@@ -20,13 +20,15 @@ from graphgrad.primitive import Primitive, Settings
 from graphgrad.proof.entries import boxed, each, run
 from graphgrad.proof.exact import exact, key_of, template
 
-__all__ = ["DIGITS", "PRECISE", "OutsideError", "agreed", "number_of", "slope", "weighed"]
+__all__ = ["DIGITS", "PRECISE", "OutsideError", "agreed", "number_of", "points", "slope", "weighed"]
 
 DIGITS = 120
 CONTEXT = mpmath.mp.clone()
 CONTEXT.dps = DIGITS
 STEP = CONTEXT.mpf(10) ** -40
 NOISE = CONTEXT.mpf(10) ** -60
+TURN, FLAT = CONTEXT.mpf(10) ** -15, CONTEXT.mpf(10) ** -30
+"""How far the slopes on both sides may differ, where there is no kink."""
 MOST = 40
 """Digits that two numbers are compared to."""
 LARGEST = 64
@@ -185,20 +187,32 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
 def weighed(y: Node, weights: Any, at: Mapping[Node, Any]) -> Any:
     """Return Σ weights · y, in 120 digits, at the given object arrays for the variables."""
     entries = run([y], at, PRECISE)[y]
-    return sum((weights * entries).ravel(), MPF(0))
+    return sum((w * e for w, e in zip(weights.ravel(), entries.ravel(), strict=True)), MPF(0))
 
 
-def slope(y: Node, weights: Any, at: Mapping[Node, Any], x: Node, direction: Any) -> tuple[Any, Any]:
+def slope(
+    y: Node, weights: Any, at: Mapping[Node, Any], x: Node, direction: Any, here: Any = None
+) -> tuple[Any, Any]:
     """Return the derivative of Σ weights · y along a direction in x, and the size of its terms.
 
+    Args:
+        y, weights, at: as in `weighed`.
+        x: the variable that moves; `direction` is an object array of its shape.
+        here: Σ weights · y at the point, when it is known.
+
     Raises:
-        OutsideError: when y has no finite real value at the point.
+        OutsideError: when y has no finite real value at the point, or a kink or jump.
     """
-    both = []
-    for sign in (1, -1):
-        moved = each(lambda v, d, s=sign: v + s * STEP * d, at[x], direction)
-        both.append(weighed(y, weights, {**at, x: moved}))
-    return (both[0] - both[1]) / (2 * STEP), abs(both[0]) + abs(both[1])
+    middle = weighed(y, weights, at) if here is None else here
+    ahead, behind = (
+        weighed(y, weights, {**at, x: each(lambda v, d, s=s: v + s * d, at[x], direction)})
+        for s in (STEP, -STEP)
+    )
+    right, left = (ahead - middle) / STEP, (middle - behind) / STEP
+    allowed = TURN * max(abs(right), abs(left)) + FLAT * (1 + abs(middle))
+    if abs(right - left) > allowed:
+        raise OutsideError("a kink")
+    return (ahead - behind) / (2 * STEP), abs(middle)
 
 
 def agreed(a: Any, b: Any, size: Any = 0) -> int:

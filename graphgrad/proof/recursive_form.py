@@ -13,7 +13,7 @@ from graphgrad.explain.latex import latex_adjoint
 from graphgrad.explain.steps import adjoint, plain
 from graphgrad.graph import Node
 from graphgrad.proof.board import EQUAL, Line
-from graphgrad.proof.chain_form import equation, known_before, relation, symbol_of
+from graphgrad.proof.chain_form import ChainForm, equation, known_before, relation, symbol_of
 from graphgrad.proof.chains import Numbers
 from graphgrad.proof.links import Link, Links
 from graphgrad.proof.marks import Mark, Pair, badge, bracketed, letter, number_mark, product, total
@@ -35,7 +35,7 @@ class RecursiveForm:
     def __init__(self, links: Links, numbers: Numbers, scalar: bool) -> None:
         self.links, self.numbers, self.scalar = links, numbers, scalar
         self.digits = links.wording.digits
-        self.matrices = MatrixForm(links, numbers)
+        self.matrices, self.chain = MatrixForm(links, numbers), ChainForm(links, numbers)
         self.done: set[Node] = set()
 
     def lines(self, target: Node) -> list[Line]:
@@ -86,7 +86,7 @@ class RecursiveForm:
             symbol = symbol_of(self.links, link)
             symbol = symbol.marked(factor=n, under=(Pair(badge(n), f"({n})"),))
             symbols.append(product([self._up(link.node, before), symbol]))
-            formula = self.links.notation.write(self.links.partial(link)).within(factor=n)
+            formula = self.chain.written(link).within(factor=n)
             formulas.append(product([self.bar(link.node), formula]))
             up: Any = self.links.tape.adjoint(link.node)
             first = number_mark(up, self.digits)

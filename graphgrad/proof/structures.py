@@ -8,8 +8,9 @@ else at the small shapes of the rule book's own cases.
 from __future__ import annotations
 
 import functools
+import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,12 +18,12 @@ import sympy as sp
 
 from graphgrad import dtypes
 from graphgrad.graph import CONSTANT, Node, apply, const, refresh, var
-from graphgrad.primitive import Case, Primitive, Settings
+from graphgrad.primitive import Case, Primitive
 from graphgrad.proof.decide import vanishes
 from graphgrad.proof.domains import Condition, conditions, kink, without_implied
 from graphgrad.proof.entries import boxed, each, run
-from graphgrad.proof.partials import ENOUGH, PROVED, UNDECIDED, WRONG, Proof
-from graphgrad.proof.precise import OutsideError, agreed, number_of, weighed, STEP, PRECISE
+from graphgrad.proof.partials import CHECKED, ENOUGH, POINTS, PROVED, UNDECIDED, WRONG, Proof
+from graphgrad.proof.precise import MOST, PRECISE, OutsideError, agreed, number_of, slope
 from graphgrad.proof.sides import ManySidesError, Sides, branches
 from graphgrad.shapes import Shape
 
@@ -30,7 +31,7 @@ __all__ = ["Use", "cases_of", "prove_entries", "use_of"]
 
 SMALL = 700
 """Entries of the largest Jacobian that is proved entry by entry at a use's own shapes."""
-SIDES = 32
+SIDES = 128
 
 
 class Use(NamedTuple):
@@ -131,10 +132,10 @@ class _Entries:
                 for at, expected, actual in self._pairs(values, rule):
                     method = vanishes(expected - actual)
                     if not method:
-                        return self._by_numbers(at)
+                        return self._by_numbers(f"no proof by algebra in entry {list(at)}")
                     methods[method] = None
         except ManySidesError:
-            return Proof(UNDECIDED, f"more than {SIDES} sides")
+            return self._by_numbers(f"more than {SIDES} sides for algebra")
         worst = max(methods, key=len, default="no entries")
         sides_text = f", on each of {count} sides" if count > 1 else ""
         return Proof(PROVED, worst + sides_text, conditions=without_implied(found))
@@ -164,49 +165,52 @@ class _Entries:
             found.update(dict.fromkeys(conditions(e)))
         return found
 
-    def _by_numbers(self, at: tuple[int, ...]) -> Proof:
-        """Return whether the rule's entry and the derivative's differ in numbers, too."""
-        for seed in range(8):
-            point = self._point(seed)
+    def _by_numbers(self, why: str) -> Proof:
+        """Compare rule and derivative in every entry, at points, to 40 digits."""
+        digits, count, draw = MOST, 0, random.Random(0)
+        for _ in range(3 * POINTS):
+            at = {n: self._drawn(n, draw) for n in self.letters}
             try:
-                expected, actual = self._at(point, at)
+                for entry, expected, actual in self._numbers(at):
+                    same = agreed(expected, actual, 1)
+                    if same < ENOUGH:
+                        return self._wrong(entry, at, (expected, actual))
+                    digits = min(digits, same)
             except OutsideError:
                 continue
-            if agreed(expected, actual, 1) < ENOUGH:
-                named = {
-                    str(s): v
-                    for n, values in point.items()
-                    for s, v in zip(self.letters[n].ravel(), values, strict=True)
-                }
-                named = {str(self.letters[self.x][at]): named[str(self.letters[self.x][at])], **named}
-                return Proof(
-                    WRONG, f"they differ in entry {list(at)}" if at else "they differ",
-                    point=named, values=(expected, actual),
-                )
-        return Proof(UNDECIDED, f"no algebraic proof in entry {list(at)}")
+            count += 1
+            if count == POINTS:
+                return Proof(CHECKED, f"to {digits} digits at {count} points; {why}")
+        return Proof(UNDECIDED, why)
 
-    def _point(self, seed: int) -> dict[Node, list[Any]]:
-        return {
-            n: [sp.Rational(1 + (7 * k + 5 * seed + 3 * j) % 11, 4) for k in range(n.size)]
-            for j, n in enumerate(self.letters)
+    def _drawn(self, node: Node, draw: random.Random) -> Any:
+        if node.primitive is CONSTANT:
+            return _fixed(node)
+        return boxed(node.shape, [sp.Rational(draw.randint(-96, 96), 32) for _ in range(node.size)])
+
+    def _numbers(self, at: dict[Node, Any]) -> Iterator[tuple[tuple[int, ...], Any, Any]]:
+        known = {n: each(number_of, values) for n, values in at.items()}
+        y = run([self.y], known, PRECISE)[self.y]
+        g = known[self.cotangent]
+        rule = self.rule
+        found = run([rule], {**known, self.place: y}, PRECISE)[rule] if isinstance(rule, Node) else None
+        zero = number_of(0)
+        for entry in np.ndindex(self.x.shape):
+            unit = boxed(self.x.shape, [zero] * self.x.size)
+            unit[entry] = number_of(1)
+            expected, _ = slope(self.y, g, known, self.x, unit)
+            yield entry, expected, number_of(rule) if found is None else found[entry]
+
+    def _wrong(self, entry: tuple[int, ...], at: dict[Node, Any], values: tuple[Any, Any]) -> Proof:
+        moved = self.letters[self.x][entry]
+        point = {
+            str(s): v
+            for n, numbers in at.items()
             if n.primitive is not CONSTANT
+            for s, v in zip(self.letters[n].ravel(), numbers.ravel(), strict=True)
         }
-
-    def _at(self, point: dict[Node, list[Any]], at: tuple[int, ...]) -> tuple[Any, Any]:
-        known = {n: boxed(n.shape, [number_of(v) for v in values]) for n, values in point.items()}
-        known |= {n: _fixed(n) for n in self.letters if n not in known}
-        g, both = known[self.cotangent], []
-        for sign in (1, -1):
-            moved = known[self.x].copy()
-            moved[at] = moved[at] + sign * STEP
-            both.append(weighed(self.y, g, {**known, self.x: moved}))
-        known[self.place] = run([self.y], known, PRECISE)[self.y]
-        rule = (
-            run([self.rule], known, PRECISE)[self.rule][at]
-            if isinstance(self.rule, Node)
-            else number_of(self.rule)
-        )
-        return (both[0] - both[1]) / (2 * STEP), rule
+        where = f" in {moved}" if self.x.shape else ""
+        return Proof(WRONG, f"they differ{where}", point=point, values=values)
 
 
 def _letters(node: Node) -> Any:

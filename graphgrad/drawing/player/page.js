@@ -18,7 +18,8 @@ function describe() {
   } else if (item.kind === "arrow") {
     write($("what"), `edge from ${items.get(item.box).name} to ${result(item.dot)}`);
     showFormula(item, "");
-    if (item.local && !item.hidden()) numbers.push(["local derivative", item.local]);
+    const rule = item.local && item.local.includes("←") ? "rule" : "local derivative";
+    if (item.local && !item.hidden()) numbers.push([rule, item.local]);
     if (item.part && latest(item) !== undefined) numbers.push(["contribution", item.part]);
   } else write($("what"), data.titles[item.id] || "");
   $("numbers").replaceChildren(...numbers.filter(([, text]) => text)
