@@ -105,9 +105,8 @@ def test_lesson_17_paths_double_with_every_unit_and_edges_do_not():
         (8, 17, 8 * 11),
         (1024, 52, 1024 * 32),
     ]
-    assert (
-        "1,024 paths of 32,768 edges in all; backpropagation visits 52 edges, each once."
-        in str(found)
+    assert "1,024 paths of 32,768 edges in all; backpropagation visits 52 edges, each once." in str(
+        found
     )
 
 

@@ -63,10 +63,8 @@ class Birth:
 
 def first_bad(step: ForwardStep | BackwardStep, test: Test = _not_finite) -> Entry | None:
     """Return the first entry of a step's result that is not finite, or for which `test` holds."""
-    if isinstance(step, ForwardStep):
-        return _entry(test(step.value))
-    found = _entry(test(step.contribution))
-    return _entry(test(step.after)) if found is None else found
+    # What a contribution brings is in the sum, so the sum alone tells.
+    return _entry(test(step.value if isinstance(step, ForwardStep) else step.after))
 
 
 def _entry(mask: Any) -> Entry | None:
@@ -129,7 +127,7 @@ def _backward(wording: Wording, step: BackwardStep, test: Test) -> Birth:
         return _accumulated(wording, step, test)
     formula = wording.backward(step)
     if not isinstance(node.primitive, Elementwise):
-        at = first_bad(step, test) or ()
+        at = _entry(test(step.contribution)) or ()
         value = float(np.asarray(step.contribution)[at])
         upstream = (adjoint(wording.names[node]), wording.short(step.upstream))
         inputs = [(wording.names[n], wording.short(wording.tape.value(n))) for n in node.inputs]

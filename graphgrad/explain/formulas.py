@@ -81,7 +81,10 @@ def _leaf(node: Node, style: str) -> Text:
         shape = shape_text(node.shape)
         return latex_name(f"const {shape}") if latex else f"const{list(node.shape)}", ATOM
     name = node.name or node.op
-    return latex_name(pretty(name)) if latex else visible(name), ATOM
+    if latex:
+        shown = latex_name(pretty(name))
+        return shown, 4 if "^" in shown else ATOM
+    return visible(name), ATOM
 
 
 def _number(value: Any, style: str) -> Text:

@@ -42,6 +42,9 @@ _ACCENTS = {"\u0302": "hat", "\u0303": "tilde", "\u0307": "dot", "\u0308": "ddot
 _MARKED = tuple(f"{command}{{" for command in _ACCENTS.values())
 _DIGITS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 _LOWERED = re.compile(r"(.+?)([₀-₉]+)", re.DOTALL)
+_POWERS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁽⁾", "0123456789()")
+_RAISED = re.compile(r"(.+?)([⁰¹²³⁴⁵⁶⁷⁸⁹⁽⁾]+)", re.DOTALL)
+_BEFORE_POWER = re.compile(r"(.+)(\^\{[0-9()]+\})")
 _ENTRY = re.compile(r"(.+?)\[([0-9, ]+)\]", re.DOTALL)
 _SIZED = re.compile(r"const ([0-9×]+)")
 
@@ -50,19 +53,21 @@ def latex_name(name: str) -> str:
     r"""Return a display name as it is typeset in mathematics.
 
     A letter is set in italics, a word upright; digits after a letter and the position of an entry
-    are lowered.
+    are lowered, and a layer written above stays above.
 
     Args:
         name: as `node_names` gives it.
 
     Example:
-        >>> [latex_name(n) for n in ("x", "x₁", "loss", "W[0,1]", "θ₀")]
-        ['x', 'x_{1}', '\\mathrm{loss}', 'W_{0,1}', '\\theta_{0}']
+        >>> [latex_name(n) for n in ("x", "x₁", "loss", "W[0,1]", "θ₀", "W²")]
+        ['x', 'x_{1}', '\\mathrm{loss}', 'W_{0,1}', '\\theta_{0}', 'W^{2}']
         >>> print(latex_name("50%_{a}"))
         \mathrm{50\%\_\{a\}}
     """
     if match := _SIZED.fullmatch(name):
         return r"\mathrm{const}_{" + match[1].replace("×", r" \times ") + "}"
+    if match := _RAISED.fullmatch(name):
+        return f"{latex_name(match[1])}^{{{match[2].translate(_POWERS)}}}"
     match = _LOWERED.fullmatch(name) or _ENTRY.fullmatch(name)
     if match and not set("[]₀₁₂₃₄₅₆₇₈₉") & set(match[1]):
         return f"{_word(match[1])}_{{{match[2].translate(_DIGITS)}}}"
@@ -95,6 +100,8 @@ def latex_adjoint(name: str) -> str:
         >>> latex_adjoint("x_{1}"), latex_adjoint("\\mathrm{loss}")
         ('\\bar{x}_{1}', '\\overline{\\mathrm{loss}}')
     """
+    if match := _BEFORE_POWER.fullmatch(name):
+        return latex_adjoint(match[1]) + match[2]
     base, lowered = name, ""
     if name.endswith("}") and "_{" in name and not name.startswith(r"\mathrm"):
         base, lowered = name.split("_{", 1)[0], "_{" + name.split("_{", 1)[1]
@@ -147,6 +154,7 @@ def fill_latex(template: str, y: str, xs: Sequence[str], g: str = "") -> str:
         alone = not before or before.endswith(("(", "[", "|", "&", ",", r"\\", "{cases}"))
         raised = after.startswith("^")
         product = r" \cdot " in text and (raised or before.endswith(("-", "/")))
+        product |= raised and "^" in text
         if product or (signed and (raised or not alone)):
             return f"({text})"
         return f"{{{text}}}" if after.startswith("_") else text

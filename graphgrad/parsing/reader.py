@@ -221,15 +221,14 @@ class Reader:
     def power(self, tree: ast.expr, base: ast.expr, exponent: ast.expr) -> Node:
         """Return ``base ** exponent``; an exponent without variables has to be of a sane size."""
         if self._is_number(exponent):
-            value = self.read(exponent)
-            operands = [self.node(base), value]
+            operands = [self.node(base), self.read(exponent)]
+            value = operands[1]
         else:
             operands = self.nodes([base, exponent])
-            value = operands[1].value if operands[1] in self._fixed else 1
+            value = operands[1].value if operands[1] in self._fixed else 0
         if not np.all(np.abs(value) <= MAX_EXPONENT):
             largest = max(np.ravel(value), key=abs)
-            limits = f"between -{MAX_EXPONENT} and {MAX_EXPONENT}"
-            self.fault(f"exponent {largest:g}: expected one {limits}", exponent)
+            self.fault(f"exponent {largest:g}: at most {MAX_EXPONENT} in size is allowed", exponent)
         return self.make(tree, pow, *operands)
 
     def _apply(self, tree: ast.expr, op: ast.AST, *nodes: Node) -> Node:

@@ -17,7 +17,7 @@ from graphgrad.drawing.terminal.canvas import cell_width
 from graphgrad.errors import MissingDependencyError
 from graphgrad.explain.latex import mathml
 from graphgrad.explain.names import visible
-from graphgrad.proof.marks import Mark, Pair, Under, latex_of, text_of
+from graphgrad.proof.marks import Mark, Paint, Pair, Under, latex_of, text_of
 
 __all__ = ["ABOUT", "EQUAL", "IN", "Block", "Board", "Line"]
 
@@ -72,13 +72,13 @@ class Block:
 
     def cells(self, html: bool = False) -> list[tuple[str, str, str, str]]:
         """Return left side, relation, right side and reason of each line, in LaTeX."""
-        paint = _paint_html if html else _paint_latex
+        paint = _Page() if html else _Paper()
         return [
             (
                 latex_of(line.left, paint) if line.left else "",
                 line.relation.latex,
                 latex_of(line.right, paint),
-                rf"\text{{{line.reason}}}" if line.reason else "",
+                paint.reason(line.reason),
             )
             for line in self.lines
         ]
@@ -120,12 +120,12 @@ class Board:
         Raises:
             MissingDependencyError: when latex2mathml is not installed.
         """
-        return _math([row for block in self.blocks for row in [*_rows(block), ""]][:-1])
+        return _math([row for block in self.blocks for row in [*_rows(block), ""]][:-1], True)
 
     def html(self) -> str:
         """Return the board as HTML; as preformatted text when latex2mathml is not installed."""
         try:
-            parts = [_titled(block) + _math(_rows(block)) for block in self.blocks]
+            parts = [f"<div>{_titled(b)}{_math(_rows(b))}</div>" for b in self.blocks]
         except MissingDependencyError:
             return f"<pre>{escape(self.text)}</pre>"
         notes = "".join(f"<p>{escape(note)}</p>" for note in self.notes)
@@ -164,14 +164,42 @@ class Shown:
         }
 
 
-def _paint_latex(factor: int, latex: str) -> str:
-    color = factor_color(factor)
-    rgb = ",".join(str(int(color[k : k + 2], 16)) for k in (1, 3, 5))
-    return rf"\textcolor[RGB]{{{rgb}}}{{{latex}}}"
+class _Paper(Paint):
+    """LaTeX with xcolor, or MathJax."""
+
+    def factor(self, number: int, latex: str) -> str:
+        color = factor_color(number)
+        rgb = ",".join(str(int(color[k : k + 2], 16)) for k in (1, 3, 5))
+        return rf"\textcolor[RGB]{{{rgb}}}{{{latex}}}"
+
+    def reason(self, words: str) -> str:
+        return rf"\text{{{words}}}" if words else ""
 
 
-def _paint_html(factor: int, latex: str) -> str:
-    return rf"\textcolor{{{factor_color(factor)}}}{{{latex}}}"
+class _Page(_Paper):
+    """LaTeX on its way to MathML.
+
+    Braces and the brackets of matrices are drawn as borders: without a mathematical font a
+    browser does not stretch them.
+    """
+
+    def factor(self, number: int, latex: str) -> str:
+        return rf"\textcolor{{{factor_color(number)}}}{{{latex}}}"
+
+    def brace(self, latex: str, words: str) -> str:
+        return rf"\underset{{{words}}}{{\style{{{_BRACE}}}{{{latex}}}}}"
+
+    def reason(self, words: str) -> str:
+        return rf"\textcolor{{#6b7280}}{{\text{{{words}}}}}" if words else ""
+
+
+_BRACE = (
+    "border:solid currentcolor;border-width:0 0 1.5px;border-radius:0 0 6px 6px;"
+    "padding:0 3px 3px;margin-bottom:2px"
+)
+_MATRIX = (
+    "border:solid currentcolor;border-width:0 1.2px;border-radius:5px;padding:0 2px;margin:0 2px"
+)
 
 
 def _titled(block: Block) -> str:
@@ -194,15 +222,18 @@ def _inside(latex: str) -> str:
     """Return the MathML of a cell without the element <math> around it."""
     if not latex:
         return "<mrow></mrow>"
-    element = mathml(latex)
+    start, end = r"\begin{bmatrix}", r"\end{bmatrix}"
+    drawn = latex.replace(start, rf"\style{{{_MATRIX}}}{{\begin{{matrix}}")
+    element = mathml(drawn.replace(end, r"\end{matrix}}"))
     return element[element.index(">") + 1 : element.rindex("</math>")]
 
 
-def _math(rows: Sequence[str]) -> str:
+def _math(rows: Sequence[str], display: bool = False) -> str:
     gap = '<mtr><mtd><mspace height="1em"></mspace></mtd></mtr>'
     body = "".join(row or gap for row in rows)
+    shown = ' display="block"' if display else ""
     return (
-        '<math xmlns="http://www.w3.org/1998/Math/MathML" display="block">'
+        f'<math xmlns="http://www.w3.org/1998/Math/MathML"{shown}>'
         f'<mtable displaystyle="true">{body}</mtable></math>'
     )
 

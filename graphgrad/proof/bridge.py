@@ -22,7 +22,7 @@ from graphgrad.proof.entries import boxed, held, needed, run
 from graphgrad.proof.exact import TooLargeError, exact, formula
 from graphgrad.shapes import Shape
 
-__all__ = ["SYMPY", "expressions", "symbols_of", "to_sympy", "tree_size"]
+__all__ = ["SYMPY", "check_constants", "expressions", "symbols_of", "to_sympy", "tree_size"]
 
 ENTRIES = 64
 """Entries of the largest array that is written out entry by entry."""
@@ -190,26 +190,28 @@ def expressions(roots: Sequence[Node], known: Mapping[Node, Any]) -> dict[Node, 
         known: object arrays that stand for some nodes; other variables become symbols.
 
     Raises:
-        TooLargeError: when a part that holds no variable has no finite value.
+        TooLargeError: when an exact number in them would have thousands of digits.
     """
-    variables = symbols_of(ancestors(roots))
-    given = {**variables, **known}
-    free = {n for n, e in given.items() if any(x.free_symbols for x in np.ravel(e))}
-
-    def check(node: Node, entries: Any) -> None:
-        if any(x in free for x in node.inputs):
-            free.add(node)
-
-    order = needed(roots, given)
-    for node in order:
-        check(node, None)
-        if node not in free and node.primitive.kind == "map":
-            _check_finite(node)
+    given = {**symbols_of(ancestors(roots)), **known}
+    check_constants(roots, given)
     return run(roots, given, SYMPY)
 
 
+def check_constants(roots: Sequence[Node], known: Mapping[Node, Any]) -> None:
+    """Refuse constants such as 9**9**9 before SymPy tries to write all their digits.
+
+    Raises:
+        TooLargeError: when a part that holds no variable has no finite value.
+    """
+    free = {n for n, e in known.items() if any(x.free_symbols for x in np.ravel(e))}
+    for node in needed(roots, known):
+        if any(x in free for x in node.inputs):
+            free.add(node)
+        elif node.primitive.kind == "map":
+            _check_finite(node)
+
+
 def _check_finite(node: Node) -> None:
-    """Refuse constants such as 9**9**9 before SymPy tries to write all their digits."""
     if node.is_leaf or not all(_finite(x) for x in node.inputs):
         return
     if not _finite(node):

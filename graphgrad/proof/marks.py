@@ -11,7 +11,7 @@ as text together with what stands under it (`text_of`), or as LaTeX (`latex_of`)
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -20,7 +20,7 @@ from graphgrad.explain.numbers import DIGITS, latex_number, number
 from graphgrad.primitive import ATOM
 
 __all__ = [
-    "CHAIN", "Mark", "Pair", "Under", "badge", "bracketed", "exactly", "latex_of", "letter",
+    "CHAIN", "Mark", "Paint", "Pair", "Under", "badge", "bracketed", "exactly", "latex_of", "letter",
     "number_mark", "product", "template", "text_of", "total",
 ]  # fmt: skip
 
@@ -224,12 +224,24 @@ def _text(mark: Mark, start: int, notes: list[Under]) -> str:
     return text
 
 
-def latex_of(mark: Mark, paint: Callable[[int, str], str] | None = None) -> str:
+class Paint:
+    """How factors and braces look in LaTeX; this one leaves factors uncoloured."""
+
+    def factor(self, number: int, latex: str) -> str:
+        """Return a factor in the colour of its number."""
+        return latex
+
+    def brace(self, latex: str, words: str) -> str:
+        """Return a formula with a brace under it, and words under the brace."""
+        return rf"\underbrace{{{latex}}}_{{{words}}}"
+
+
+def latex_of(mark: Mark, paint: Paint = Paint()) -> str:  # noqa: B008 (has no state)
     r"""Return a formula as LaTeX.
 
     Args:
         mark: the formula.
-        paint: ``(factor, latex) -> latex``, which gives a factor its colour.
+        paint: how factors and braces look.
 
     Example:
         >>> print(latex_of(letter("w", "w").marked(brace=Pair("", "3"))))
@@ -237,16 +249,14 @@ def latex_of(mark: Mark, paint: Callable[[int, str], str] | None = None) -> str:
     """
     body = _PLACE.sub(lambda p: _inner_latex(mark, p, paint), mark.latex)
     body = body if mark.inner else mark.latex
-    if mark.factor and paint:
-        body = paint(mark.factor, body)
+    if mark.factor:
+        body = paint.factor(mark.factor, body)
     for pair in mark.under:
         body = rf"\underset{{{pair.latex}}}{{{body}}}" if pair.latex else body
-    return rf"\underbrace{{{body}}}_{{{mark.brace.latex}}}" if mark.brace else body
+    return paint.brace(body, mark.brace.latex) if mark.brace else body
 
 
-def _inner_latex(
-    mark: Mark, place: re.Match[str], paint: Callable[[int, str], str] | None
-) -> str:
+def _inner_latex(mark: Mark, place: re.Match[str], paint: Paint) -> str:
     if not mark.inner:
         return ""
     body = latex_of(mark.inner[int(place[1]) - 1], paint)

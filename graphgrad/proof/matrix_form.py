@@ -218,7 +218,7 @@ class MatrixForm:
                 return None
             inner = self.links.notation.write(self.links.copy(node.inputs[0]))
             primed = template(
-                f"{text[1]}′(#1)", rf"{latex[1]}^{{\prime}}\left(#1\right)", [inner]
+                f"{text[1]}′(#1)", rf"{latex[1]}'\left(#1\right)", [inner]
             )
             known = self._hidden[edge] = var("σ′", shape=node.shape, dtype=node.dtype)
             self.links.notation.letters[known] = primed

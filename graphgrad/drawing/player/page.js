@@ -13,7 +13,8 @@ function describe() {
     numbers.push(["value", item.value.join("\n")], ["adjoint", item.adjoint.join("\n")]);
     for (const arrow of items.values()) {
       if (arrow.box !== item.id || !arrow.part || phase === "forward") continue;
-      if (!/pending|idle/.test(arrow.shown)) numbers.push([`from ${result(arrow.dot)}`, arrow.part]);
+      if (/pending|idle/.test(arrow.shown)) continue;
+      numbers.push([`from ${result(arrow.dot)}`, arrow.part]);
     }
   } else if (item.kind === "arrow") {
     write($("what"), `edge from ${items.get(item.box).name} to ${result(item.dot)}`);
@@ -93,7 +94,8 @@ slider.addEventListener("input", () => step(+slider.value));
 
 function isDark() {
   const scheme = getComputedStyle(document.documentElement).colorScheme;
-  return scheme === "dark" || (scheme !== "light" && matchMedia("(prefers-color-scheme: dark)").matches);
+  if (scheme === "light" || scheme === "dark") return scheme === "dark";
+  return matchMedia("(prefers-color-scheme: dark)").matches;
 }
 
 press("theme", () => {
@@ -101,7 +103,8 @@ press("theme", () => {
 });
 
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.altKey || event.metaKey || event.target.closest("input, select")) return;
+  if (event.ctrlKey || event.altKey || event.metaKey) return;
+  if (event.target.closest("input, select")) return;
   const item = itemOf(event.target);
   const pressing = event.target.closest("button, summary, [role=button]");
   const keys = { ArrowLeft: () => step(frame - 1), ArrowRight: () => step(frame + 1),

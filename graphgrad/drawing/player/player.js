@@ -14,7 +14,8 @@ const svg = $("graph"), stage = $("stage"), slider = $("slider");
 const last = data.captions.length - 1;
 const STATES = { p: "pending", c: "current", d: "done", i: "idle" };
 let frame = -1, phase = "", playing = 0, settling = 0, pointed = "", focused = "";
-let asked = null, hiding = false; // the quiz: what it asks for; whether local derivatives are hidden
+let asked = null; // what the quiz asks for
+let hiding = false; // whether it hides local derivatives
 const breakpoints = new Set();
 
 // -- texts --------------------------------------------------------------------------------------
@@ -92,12 +93,15 @@ class Box extends Item {
   }
 
   show(i) {
-    let value = at(this.values, i), adjoint = at(this.adjoints, i);
-    if (asked && asked.item === this && asked.kind === "value") value = ["?"];
-    if (asked && asked.item === this && asked.kind === "adjoint") adjoint = [`\t${this.name}\t = ?`];
+    const kind = asked && asked.item === this ? asked.kind : "";
+    const value = kind === "value" ? ["?"] : at(this.values, i);
+    const adjoint = kind === "adjoint" ? [`\t${this.name}\t = ?`] : at(this.adjoints, i);
     let changed = super.show(i);
     if (value !== this.value) { this.fill(this.valueRows, this.value = value); changed = true; }
-    if (adjoint !== this.adjoint) { this.fill(this.adjointRows, this.adjoint = adjoint); changed = true; }
+    if (adjoint !== this.adjoint) {
+      this.fill(this.adjointRows, this.adjoint = adjoint);
+      changed = true;
+    }
     if (changed) this.announce();
   }
 
@@ -134,7 +138,8 @@ class Arrow extends Item {
 
 /** The text of an SVG label, with tabs for its bars. */
 function read(element) {
-  return [...element.childNodes].map((n) => (n.nodeType === 1 ? `\t${n.textContent}\t` : n.data)).join("");
+  const parts = [...element.childNodes];
+  return parts.map((n) => (n.nodeType === 1 ? `\t${n.textContent}\t` : n.data)).join("");
 }
 
 /** What an operation makes: the name of its box; for a group, the group's. */

@@ -32,7 +32,10 @@ function judge(event) {
   event.preventDefault();
   const given = number($("answer").value);
   if (!asked) return;
-  if (Number.isNaN(given)) { say("wrong", "Expected a number, such as −0.5, 1e-3 or 2/3."); return; }
+  if (Number.isNaN(given)) {
+    say("wrong", "Expected a number, such as −0.5, 1e-3 or 2/3.");
+    return;
+  }
   const [, , , answer, tolerance, mistakes] = queue[0];
   const near = (value) => Math.abs(given - value) <= tolerance;
   tried += 1;

@@ -1,0 +1,288 @@
+"""Whole derivatives, end to end: the gradient a graph makes against SymPy's of the whole formula.
+
+Towards each variable, three witnesses in falling strength: algebra (`sympy.diff` of the whole
+expression, proved equal to the gradient graph), numbers of 120 digits at rational points, and the
+complex step at the graph's own values, in its own shapes. Which one spoke is said.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import sympy as sp
+
+from graphgrad import dtypes
+from graphgrad.errors import GraphError
+from graphgrad.gradient import vjp
+from graphgrad.graph import VARIABLE, Node, ancestors, const, refresh, var
+from graphgrad.proof.bridge import check_constants, symbols_of, tree_size
+from graphgrad.proof.budget import Budget, attempt
+from graphgrad.proof.decide import vanishes
+from graphgrad.proof.entries import boxed, each, needed, run
+from graphgrad.proof.exact import exact
+from graphgrad.proof.partials import CHECKED, ENOUGH, POINTS, PROVED, UNDECIDED, WRONG, Proof
+from graphgrad.proof.precise import (
+    MOST, PRECISE, OutsideError, agreed, number_of, slope, weighed,
+)  # fmt: skip
+from graphgrad.proof.sides import ManySidesError, Sides, branches
+
+__all__ = ["Whole", "leaves_of"]
+
+LARGEST_FORMULA = 3000
+LARGEST_GRADIENT = 4000
+DEEPEST = 100
+MOST_ENTRIES = 300
+MOST_WORK = 60_000
+"""Operations of one evaluation in 120 digits: about half a second."""
+SCREENED = 2
+"""Points at which every gradient is tried before any algebra."""
+FEW_SWITCHES = 5
+
+
+def leaves_of(y: Node) -> list[Node]:
+    """Return the floating variables that y depends on, in order."""
+    return [n for n in ancestors(y) if n.primitive is VARIABLE and dtypes.is_float(n.dtype)]
+
+
+@dataclass
+class _Seen:
+    """What numbers have said about one gradient so far."""
+
+    count: int = 0
+    digits: int = MOST
+    wrong: tuple[Mapping[str, Any], tuple[Any, Any], str] | None = None
+
+
+@dataclass
+class Whole:
+    """A graph with its gradients towards all variables, ready to be proved.
+
+    Attributes:
+        y: the root; contracted with a cotangent g when it is no scalar.
+        budget: the time that may be spent.
+    """
+
+    y: Node
+    budget: Budget
+    leaves: list[Node] = field(init=False)
+
+    def __post_init__(self) -> None:
+        y = self.y
+        self.leaves = leaves_of(y)
+        self.cotangent = None if y.shape == () else var("g", shape=y.shape, dtype=y.dtype)
+        seed = const(1.0, y.dtype) if self.cotangent is None else self.cotangent
+        self.gradients = dict(zip(self.leaves, vjp(y, self.leaves, seed) if self.leaves else []))
+        self._seen = {x: _Seen() for x in self.leaves}
+        self._points = 0
+        self._draw = random.Random(0)
+        self._formulas: tuple[Any, dict[Node, Any], Sides] | None = None
+        self._variables = [n for n in ancestors(y) if n.primitive is VARIABLE]
+        self._valued = all(n._value is not None for n in self._variables)
+        self.why = ""
+
+    def prove(self) -> Iterator[tuple[Node, Proof]]:
+        """Yield each variable with the proof about the derivative towards it."""
+        feasible = self._work() <= MOST_WORK
+        if feasible:
+            self.sample(self.leaves, SCREENED, self.budget.left * 0.3)
+        proofs: dict[Node, str] = {}
+        if self._has_formula():
+            for k, x in enumerate(self.leaves):
+                if self._seen[x].wrong is None:
+                    seconds = self.budget.left * 0.7 / (len(self.leaves) - k)
+                    proofs[x] = attempt(lambda x=x: self._algebra(x), seconds, "")
+        rest = [x for x in self.leaves if not proofs.get(x) and self._seen[x].wrong is None]
+        if feasible and rest:
+            self.sample(rest, POINTS, self.budget.left * 0.9)
+        for x in self.leaves:
+            yield x, self._verdict(x, proofs.get(x, ""))
+
+    def _verdict(self, x: Node, algebra: str) -> Proof:
+        seen = self._seen[x]
+        if seen.wrong is not None:
+            point, values, where = seen.wrong
+            return Proof(WRONG, f"they differ{where}", point=point, values=values)
+        if algebra:
+            return Proof(PROVED, algebra)
+        if seen.count:
+            early = "" if seen.count >= POINTS else ", then time was up"
+            along = "" if x.size == 1 else ", along random directions"
+            count = "1 point" if seen.count == 1 else f"{seen.count} points"
+            return Proof(CHECKED, f"to {seen.digits} digits at {count}{along}{early}")
+        return Proof(UNDECIDED, self.why or "time was up")
+
+    # -- algebra -----------------------------------------------------------------------------
+
+    def _has_formula(self) -> bool:
+        """Return whether the whole expression is small enough to be written down."""
+        if sum(x.size for x in self.leaves) > MOST_ENTRIES or not self.leaves:
+            return False
+        given = [] if self.cotangent is None else [self.cotangent]
+        size, depth = tree_size([self.y])
+        if size > LARGEST_FORMULA or depth > DEEPEST:
+            return False
+        return tree_size([*self.gradients.values()], given)[0] <= LARGEST_GRADIENT * len(self.leaves)
+
+    def _letters(self) -> tuple[dict[Node, Any], Any]:
+        known = symbols_of(self._variables)
+        if self.cotangent is None:
+            return known, boxed((), [sp.Integer(1)])
+        names = [f"g{list(at)}".replace(" ", "") for at in np.ndindex(self.y.shape)]
+        weights = boxed(self.y.shape, [sp.Symbol(n, real=True) for n in names])
+        return {**known, self.cotangent: weights}, weights
+
+    def _on_side(self, sides: Sides) -> tuple[Any, dict[Node, Any]]:
+        """Return the whole formula and all gradients as smooth formulas on this side."""
+        known, weights = self._letters()
+        masks = [n for n in self._variables if n.dtype is dtypes.BOOL]
+        known |= {n: each(lambda s: sides.positive(_real(s)), known[n]) for n in masks}
+        check_constants([self.y], known)
+        found = run([self.y, *self.gradients.values()], known, sides)
+        total = sp.Add(*[g * e for g, e in zip(weights.ravel(), found[self.y].ravel())])
+        return total, {x: found[g] for x, g in self.gradients.items()}
+
+    def _algebra(self, x: Node) -> str:
+        """Return how the derivative towards x was proved; "" when it was not."""
+        if self._formulas is None:
+            self._formulas = self._together()
+        total, gradients, sides = self._formulas
+        if total is not None:
+            letters = self._letters()[0][x]
+            method = self._matches(total, letters, gradients[x], sides.letters)
+            if method:
+                count = len(sides.switches)
+                return f"{method}, on all sides of {_switches(count)}" if count else method
+            if not 0 < len(sides.switches) <= FEW_SWITCHES:
+                return ""
+        return self._side_by_side(x)
+
+    def _together(self) -> tuple[Any, dict[Node, Any], Sides]:
+        """Return formula and gradients with a letter h for every switch; None for what fails."""
+        sides = Sides()
+        try:
+            return (*self._on_side(sides), sides)
+        except ManySidesError:
+            return None, {}, sides
+
+    def _side_by_side(self, x: Node) -> str:
+        methods: dict[str, None] = {}
+        letters = self._letters()[0][x]
+        count = 0
+        for sides, (total, gradients) in branches(self._on_side, 2**FEW_SWITCHES):
+            method = self._matches(total, letters, gradients[x], sides.letters)
+            if not method:
+                return ""
+            methods[method], count = None, count + 1
+        return f"{max(methods, key=len)}, on each of {count} sides"
+
+    def _matches(self, total: Any, letters: Any, gradient: Any, sides: Any) -> str:
+        methods: dict[str, None] = {}
+        for s, g in zip(letters.ravel(), gradient.ravel(), strict=True):
+            method = vanishes(sp.diff(total, s) - g, sides, 5.0)
+            if not method:
+                return ""
+            methods[method] = None
+        return max(methods, key=len, default="no entries")
+
+    # -- numbers -----------------------------------------------------------------------------
+
+    def _work(self) -> int:
+        """Return about how many operations one evaluation of graph and gradients takes."""
+        given = [] if self.cotangent is None else [self.cotangent]
+        order = needed([self.y, *self.gradients.values()], dict.fromkeys(given))
+        return sum(n.size + sum(x.size for x in n.inputs if n.primitive.kind != "map") for n in order)
+
+    def sample(self, leaves: Sequence[Node], points: int, seconds: float) -> None:
+        """Compare gradients with difference quotients at points, until each has seen enough."""
+        limit = Budget(max(seconds, 1e-3))
+        for _ in range(4 * points):
+            waiting = [x for x in leaves if self._seen[x].count < points and not self._seen[x].wrong]
+            if not waiting or not limit.left:
+                return
+            at = self._point()
+            try:
+                known = {n: each(number_of, v) for n, v in at.items()}
+                weights = boxed((), [number_of(1)])
+                if self.cotangent is not None:
+                    weights = known[self.cotangent]
+                here = weighed(self.y, weights, known)
+                gradients = run([self.gradients[x] for x in waiting], known, PRECISE)
+            except OutsideError as problem:
+                self.why = f"no point with a finite value was found ({problem})"
+                continue
+            except GraphError as problem:
+                self.why = str(problem)
+                return
+            for x in waiting:
+                if limit.left:
+                    self._compare(x, at, known, weights, here, gradients[self.gradients[x]])
+
+    def _compare(self, x: Node, at: Any, known: Any, weights: Any, here: Any, gradient: Any) -> None:
+        seen = self._seen[x]
+        direction = self._direction(x)
+        try:
+            expected, size = slope(self.y, weights, known, x, each(number_of, direction), here)
+        except OutsideError:
+            return
+        actual = sum((number_of(d) * g for d, g in zip(direction.ravel(), gradient.ravel())), 0)
+        digits = agreed(expected, actual, size)
+        if digits < ENOUGH:
+            where = "" if x.size == 1 else f" along ({', '.join(map(str, direction.ravel()[:6]))}…)"
+            seen.wrong = _named_point(at), (expected, actual), where
+        seen.count += 1
+        seen.digits = min(seen.digits, digits)
+
+    def _direction(self, x: Node) -> Any:
+        if x.size == 1:
+            return boxed(x.shape, [sp.Integer(1)])
+        return boxed(x.shape, [sp.Rational(self._draw.randint(-8, 8), 4) for _ in range(x.size)])
+
+    def _point(self) -> dict[Node, Any]:
+        """Return rational values for all variables: close to the current ones, or anywhere."""
+        self._points += 1
+        kind = self._points % 4
+        nodes = [*self._variables, *([] if self.cotangent is None else [self.cotangent])]
+        return {n: self._values(n, kind) for n in nodes}
+
+    def _values(self, node: Node, kind: int) -> Any:
+        draw = self._draw
+        if node.dtype is dtypes.BOOL:
+            return boxed(node.shape, [draw.random() < 0.5 for _ in range(node.size)])
+        if node.dtype is dtypes.INT64:
+            return boxed(node.shape, [exact(v) for v in np.ravel(refresh(node))])
+        if self._valued and kind and node is not self.cotangent:
+            spread = (1, 32, 1024)[kind - 1]
+            return boxed(node.shape, [_near(v, spread, draw) for v in np.ravel(node._value)])
+        low = -3 if self._points % 8 else 0
+        return boxed(
+            node.shape, [sp.Rational(draw.randint(32 * low + 1, 95), 32) for _ in range(node.size)]
+        )
+
+
+def _near(value: Any, spread: int, draw: random.Random) -> Any:
+    """Return a short rational number near a value; the larger `spread`, the nearer."""
+    v = float(value)
+    if not np.isfinite(v):
+        return exact(v)
+    scale = sp.Integer(2) ** int(np.ceil(np.log2(max(abs(v), 0.5))))
+    return sp.Rational(round(v / float(scale) * 64 * spread) + draw.randint(-16, 16), 64 * spread) * scale
+
+
+def _named_point(at: Mapping[Node, Any]) -> dict[str, Any]:
+    return {
+        n.name + (f"{list(k)}".replace(" ", "") if k else ""): values[k]
+        for n, values in at.items()
+        for k in np.ndindex(n.shape)
+    }
+
+
+def _real(s: Any) -> Any:
+    return sp.Symbol(f"{s.name} holds", real=True)
+
+
+def _switches(count: int) -> str:
+    return "its kink" if count == 1 else f"its {count} kinks"

@@ -1,0 +1,419 @@
+"""Compiled graphs: what a call does, what is refused, memory, sharing, and the cache on disk."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import graphgrad as gg
+from graphgrad.compiler.fuse import fuse
+from graphgrad.compiler.memory import plan
+from graphgrad.compiler.program import program
+from graphgrad.compiler.simplify import simplify
+from graphgrad.compiler.views import View, contiguous, is_injective, places, through
+from graphgrad.errors import CompileError, DtypeError, MissingValueError, ShapeError
+from graphgrad.graph import evaluate
+
+from . import rulebook
+
+pytest.importorskip("numba")
+
+TARGETS = ["numpy", "numba"]
+each_target = pytest.mark.parametrize("target", TARGETS)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _own_cache(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRAPHGRAD_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+def descent(target="numpy"):
+    x, w = gg.var("x", 2.0), gg.var("w", 3.0)
+    loss = gg.square(x * w - 1)
+    return x, w, gg.compile([loss, w], [x], {w: w - 0.1 * gg.grad(loss, w)}, target)
+
+
+# -- calls -------------------------------------------------------------------------------------
+
+
+@each_target
+def test_a_call_returns_outputs_and_then_updates(target):
+    _, w, f = descent(target)
+    loss, old = f(2.0)
+    assert (loss, old, w.value) == pytest.approx((25.0, 3.0, 1.0))
+    assert f(2.0)[0] == pytest.approx(1.0)
+
+
+@each_target
+def test_values_may_be_set_between_calls(target):
+    _, w, f = descent(target)
+    f(2.0)
+    w.value = 3.0
+    assert f(2.0)[0] == 25.0
+
+
+@each_target
+def test_what_depends_on_an_updated_variable_is_fresh(target):
+    _, w, f = descent(target)
+    doubled = 2 * w
+    assert doubled.value == 6.0
+    f(2.0)
+    assert doubled.value == pytest.approx(2.0)
+
+
+@each_target
+def test_two_executors_share_a_variable(target):
+    _, w, f = descent(target)
+    g = gg.compile([w * 10], target=target)
+    f(2.0)
+    assert g()[0] == pytest.approx(10.0)
+    h = gg.compile([w], updates={w: w + 5}, target=target)
+    h()
+    assert f(1.0)[1] == pytest.approx(6.0)
+
+
+@each_target
+def test_a_value_taken_earlier_does_not_change(target):
+    w = gg.var("w", np.zeros(3))
+    f = gg.compile([], updates={w: w + 1}, target=target)
+    f()
+    before = w.value
+    f()
+    assert before.tolist() == [1.0, 1.0, 1.0]
+    assert w.value.tolist() == [2.0, 2.0, 2.0]
+    with pytest.raises(ValueError, match="read-only"):
+        w.value[0] = 5.0
+
+
+@each_target
+def test_updates_happen_all_at_once(target):
+    a, b = gg.var("a", [1.0, 2.0]), gg.var("b", [10.0, 20.0])
+    f = gg.compile([a + b], updates={a: b, b: a + b}, target=target)
+    assert f()[0].tolist() == [11.0, 22.0]
+    assert (a.value.tolist(), b.value.tolist()) == ([10.0, 20.0], [11.0, 22.0])
+
+
+@each_target
+def test_a_permuted_update_is_not_made_in_place(target):
+    a = gg.var("a", [1.0, 2.0, 3.0])
+    f = gg.compile([a * 1], updates={a: a[::-1] * 2}, target=target)
+    assert f()[0].tolist() == [1.0, 2.0, 3.0]
+    assert a.value.tolist() == [6.0, 4.0, 2.0]
+
+
+@each_target
+def test_outputs_that_are_inputs_constants_views_or_the_same(target):
+    x, w = gg.var("x", np.arange(6.0).reshape(2, 3)), gg.var("w", 2.0)
+    f = gg.compile([x, x.T, x, gg.const(7.0), w, gg.const([[1.0, 2.0]])], [x], target=target)
+    given_ = np.ones((2, 3))
+    found = f(given_)
+    assert [r.tolist() for r in found] == [
+        given_.tolist(), given_.T.tolist(), given_.tolist(), 7.0, 2.0, [[1.0, 2.0]],
+    ]  # fmt: skip
+    found[0][0, 0] = 99.0
+    assert given_[0, 0] == 1.0
+
+
+@each_target
+def test_empty_arrays(target):
+    x = gg.var("x", np.zeros((0, 3)))
+    f = gg.compile([gg.sum(x), gg.sum(x, 0), x * 2, gg.mean(x, 1)], [x], target=target)
+    assert [r.tolist() for r in f(np.zeros((0, 3)))] == [0.0, [0.0] * 3, [], []]
+
+
+def test_other_layouts_and_types_of_input_are_converted():
+    x = gg.var("x", np.zeros((2, 3)))
+    f = gg.compile([x * 1], [x])
+    fortran = np.asfortranarray(np.arange(6.0).reshape(2, 3))
+    for given_ in (fortran, fortran.astype(np.float32), np.arange(6).reshape(2, 3), [[0, 1, 2], [3, 4, 5]]):
+        assert f(given_)[0].tolist() == [[0, 1, 2], [3, 4, 5]]
+
+
+def test_check_compares_and_restores():
+    x, w, f = descent("numba")
+    assert set(f.check(2.0)) == {"square#0", "w", "sub#2"}
+    assert w.value == 3.0
+
+
+def test_check_notices_a_wrong_kernel(monkeypatch):
+    *_, f = descent("numpy")
+    run = f._runtime.run
+    monkeypatch.setattr(f._runtime, "run", lambda xs: [1.001 * y for y in run(xs)])
+    with pytest.raises(CompileError, match="differs by"):
+        f.check(2.0)
+
+
+def test_the_same_inputs_give_the_same_bits():
+    rng = np.random.default_rng(0)
+    x = gg.var("x", rng.normal(size=(300, 700)).astype(np.float32))
+    f = gg.compile([gg.sum(gg.tanh(x)), gg.sum(x, 0), x @ x.T])
+    first = [r.tobytes() for r in f()]
+    assert all([r.tobytes() for r in f()] == first for _ in range(5))
+
+
+def test_the_source_is_readable():
+    x, W = gg.var("data", np.ones((4, 3))), gg.var("weights", np.ones((3, 2)))
+    f = gg.compile([gg.sum(gg.relu(x @ W), axis=1)], [x])
+    for piece in (
+        "# kernel 1: matmul over [4, 2]", "= data @ weights", "weights = view(", "relu(", "def step(",
+    ):  # fmt: skip
+        assert piece in f.source
+
+
+def test_hostile_names_do_not_reach_the_source():
+    x = gg.var('x"); import os; os.abort() #', 1.0)
+    y = gg.exp(gg.var("lambda", 2.0) * x).named("\n    raise SystemExit")
+    f = gg.compile([y], [x])
+    assert f(1.0)[0] == pytest.approx(np.exp(2.0))
+    assert "abort() #" not in f.source.replace("_", " ")
+
+
+# -- refusals ----------------------------------------------------------------------------------
+
+
+@each_target
+@pytest.mark.parametrize(
+    ("arrays", "error", "message"),
+    [
+        ((), CompileError, "0 arrays given; expected 1: 'x'"),
+        ((1.0, 2.0), CompileError, "2 arrays given"),
+        (([1.0, 2.0],), ShapeError, r"input 'x': shape \(2,\), expected \(\)"),
+        ((1j,), DtypeError, "input 'x': complex128, expected float64"),
+        (("a",), DtypeError, "input 'x'"),
+        ((None,), DtypeError, "input 'x'"),
+    ],
+)
+def test_bad_arrays_are_refused_before_anything_runs(target, arrays, error, message):
+    _, w, f = descent(target)
+    with pytest.raises(error, match=message):
+        f(*arrays)
+    assert w.value == 3.0
+
+
+@pytest.mark.parametrize(
+    ("build", "error", "message"),
+    [
+        (lambda x, w: ([x * w], [x * w], {}), CompileError, "input mul#.* is a mul"),
+        (lambda x, w: ([x], [x, x], {}), CompileError, "'x' is named twice"),
+        (lambda x, w: ([x], [x], {x: w}), CompileError, "'x' is an input and cannot be updated"),
+        (lambda x, w: ([x], [], {x * w: w}), CompileError, "expected a variable"),
+        (lambda x, w: ([x], [], {w: gg.stack([w, w])}), ShapeError, r"shape \(2,\), expected \(\)"),
+        (lambda x, w: ([x], [], {w: w.astype("float32")}), DtypeError, "float32, expected float64"),
+        (lambda x, w: ([3.0], [], {}), CompileError, "expected graph nodes, got float 3.0"),
+    ],
+)
+def test_bad_programs_are_refused(build, error, message):
+    with pytest.raises(error, match=message):
+        gg.compile(*build(gg.var("x", 1.0), gg.var("w", 2.0)))
+
+
+@each_target
+def test_a_variable_without_a_value_is_named(target):
+    x, w = gg.var("x"), gg.var("w")
+    f = gg.compile([x * w], [x], target=target)
+    with pytest.raises(MissingValueError, match="'w'"):
+        f(1.0)
+
+
+def test_unknown_targets_and_kinds_of_math():
+    x = gg.var("x", 1.0)
+    with pytest.raises(CompileError, match="'tpu': expected one of numpy, numba"):
+        gg.compile([x], target="tpu")
+    with pytest.raises(CompileError, match="math 'sloppy'"):
+        gg.compile([x], math="sloppy")
+
+
+def test_an_index_out_of_bounds_is_an_error():
+    x, i = gg.var("x", [1.0, 2.0]), gg.var("i", [0, 5], dtype=int)
+    f = gg.compile([gg.take(x, i)], [i])
+    with pytest.raises(IndexError):
+        f([0, 5])
+    assert f([1, -1])[0].tolist() == [2.0, 2.0]
+
+
+# -- stages ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("p", [p for p in rulebook.ALL if p.lower], ids=lambda p: p.name)
+def test_a_lowered_primitive_is_the_same(p):
+    for k, case in enumerate(rulebook.calls(p)):
+        y, leaves = rulebook.make(p, case, float, seed=k)
+        simpler = simplify([y])[y]
+        assert (simpler.shape, simpler.dtype) == (y.shape, y.dtype)
+        a, b = evaluate([y, simpler])
+        assert np.allclose(a, b, rtol=1e-12, atol=1e-12, equal_nan=True), case
+        wrt = rulebook.differentiable(leaves)
+        if wrt and y.dtype.kind == "f":
+            mine, theirs = (evaluate(gg.grad(gg.sum(n), wrt)) for n in (y, simpler))
+            for a, b in zip(mine, theirs, strict=True):
+                assert np.allclose(a, b, rtol=1e-9, atol=1e-9, equal_nan=True), case
+
+
+def test_simplify_shares_folds_and_drops():
+    x = gg.var("x", 2.0)
+    y = (gg.exp(x) * 1 + 0) + gg.exp(x) / 1 - gg.const(2.0) * gg.const(3.0) + -(-x)
+    ops = [n.op for n in gg.ancestors(simplify([y])[y])]
+    assert ops.count("exp") == 1
+    assert ops.count("constant") == 1
+    assert "neg" not in ops
+
+
+def test_simplify_keeps_nan_and_infinities():
+    x = gg.var("x", np.inf)
+    y = x * 0.0
+    assert np.isnan(evaluate([simplify([y])[y]])[0])
+
+
+@st.composite
+def layers(draw):
+    """Draw a small graph of vectors and matrices with sharing, and its gradient."""
+    seed = draw(st.integers(0, 2**32 - 1))
+    rng = np.random.default_rng(seed)
+    leaves = [gg.var(f"a{k}", rng.uniform(0.3, 1.5, s)) for k, s in enumerate([(3, 4), (4,), (3, 1), ()])]
+    pool = list(leaves)
+    unary = [gg.tanh, gg.sigmoid, gg.exp, gg.relu, gg.square, lambda a: a.T.T, lambda a: a * 2 - 1,
+             lambda a: gg.sum(a, keepdims=True), lambda a: a.reshape(-1).reshape(a.shape)]  # fmt: skip
+    binary = [lambda a, b: a + b, lambda a, b: a * b, lambda a, b: a - b, gg.maximum]
+    for _ in range(draw(st.integers(2, 10))):
+        a, b = (pool[k] for k in rng.integers(len(pool), size=2))
+        pool.append(rng.choice(unary)(a) if rng.random() < 0.5 else rng.choice(binary)(a, b))
+    loss = gg.mean(pool[-1]) + gg.sum(pool[-2] @ gg.transpose(pool[-2])) if (
+        len(pool[-2].shape) == 2
+    ) else gg.mean(pool[-1])
+    return [loss, pool[-1], *gg.grad(loss, leaves)]
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(layers())
+def test_random_graphs_on_the_reference_target(nodes):
+    for a, b in zip(gg.compile(nodes, target="numpy")(), evaluate(nodes), strict=True):
+        assert np.allclose(a, b, rtol=1e-10, atol=1e-10, equal_nan=True)
+
+
+@settings(max_examples=6, deadline=None, derandomize=True)
+@given(st.lists(layers(), min_size=4, max_size=4))
+def test_random_graphs_compiled(graphs):
+    nodes = [n for g in graphs for n in g]
+    for a, b in zip(gg.compile(nodes)(), evaluate(nodes), strict=True):
+        assert np.allclose(a, b, rtol=1e-9, atol=1e-9, equal_nan=True)
+
+
+@settings(max_examples=80, deadline=None, derandomize=True)
+@given(layers())
+def test_no_two_buffers_alive_at_once_overlap(nodes):
+    p = program(nodes, [], {})
+    fused = fuse(p)
+    memory = plan(p, fused)
+    spans = [(n, memory.start[n], memory.start[n] + n.size, memory.life[n]) for n in memory.start]
+    for k, (n, begin, end, life) in enumerate(spans):
+        assert 0 <= begin <= end <= memory.sizes[n.dtype]
+        for other, other_begin, other_end, other_life in spans[:k]:
+            if other.dtype is not n.dtype or end <= other_begin or other_end <= begin:
+                continue
+            assert life and other_life
+            assert life[1] < other_life[0] or other_life[1] < life[0]
+
+
+def test_elementwise_chains_become_one_loop():
+    x = gg.var("x", np.ones(50))
+    y = gg.sum(gg.tanh(x) * gg.sigmoid(x) + gg.exp(-gg.square(x)))
+    p = program([y, gg.grad(y, x)], [], {})
+    assert len(fuse(p).kernels) == 1
+
+
+@pytest.mark.parametrize(
+    "move",
+    [
+        lambda x: x.T, lambda x: x[1:, ::-2], lambda x: x[0], lambda x: x[0, 1], lambda x: x[:, None],
+        lambda x: gg.broadcast_to(x, (2, 3, 4)), lambda x: x.reshape(2, 6), lambda x: gg.windows(x, 2, 1),
+    ],
+)  # fmt: skip
+def test_moves_that_are_views(move):
+    x = gg.var("x", np.arange(12.0).reshape(3, 4))
+    y = move(x)
+    view = through(y, View(x, x.shape, contiguous(x.shape)))
+    flat = np.ravel(x.value)
+    strides = [s * 8 for s in view.strides]
+    seen = np.lib.stride_tricks.as_strided(flat[view.offset :], view.shape, strides)
+    assert np.array_equal(seen, y.value)
+
+
+def test_moves_that_must_copy_say_where_their_inputs_go():
+    x = gg.var("x", np.arange(4.0).reshape(2, 2))
+    assert through(x.T.reshape(4), View(x, (2, 2), (1, 2))) is None
+    padded = gg.pad(x, 1)
+    (target,) = places(padded)
+    assert (target.strides, target.offset) == ((4, 1), 5)
+    assert is_injective(target.shape, target.strides)
+
+
+# -- the cache ---------------------------------------------------------------------------------
+
+PROGRAM = textwrap.dedent(
+    """
+    import graphgrad as gg, sys
+    x = gg.var("x", [1.0, 2.0, 3.0])
+    f = gg.compile([gg.sum(gg.exp(x) * x)], [x])
+    print(round(float(f([1.0, 2.0, 3.0])[0]), 6))
+    """
+)
+
+
+def run(folder, **more):
+    environment = {**os.environ, "GRAPHGRAD_CACHE": str(folder), **more}
+    return subprocess.run(
+        [sys.executable, "-W", "default", "-c", PROGRAM], env=environment, capture_output=True, text=True
+    )
+
+
+def test_the_cache_survives_corrupt_files_and_keeps_working(tmp_path):
+    first = run(tmp_path)
+    assert first.stdout == "77.753005\n", first.stderr
+    (source,) = tmp_path.rglob("gg_*.py")
+    before = source.stat().st_mtime_ns
+    assert run(tmp_path).stdout == first.stdout
+    assert source.stat().st_mtime_ns == before
+    source.write_text("raise SystemExit('not ours')")
+    for file in tmp_path.rglob("*.nb?"):
+        file.write_bytes(b"garbage")
+    again = run(tmp_path)
+    assert again.stdout == first.stdout, again.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs POSIX files")
+def test_a_cache_that_cannot_be_written_is_told_and_done_without(tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("a file, not a folder")
+    done = run(blocked)
+    assert done.stdout == "77.753005\n", done.stderr
+    assert "compiling for this process only" in done.stderr
+
+
+def test_two_processes_compile_at_once(tmp_path):
+    environment = {**os.environ, "GRAPHGRAD_CACHE": str(tmp_path)}
+    both = [
+        subprocess.Popen([sys.executable, "-c", PROGRAM], env=environment, stdout=subprocess.PIPE)
+        for _ in range(2)
+    ]
+    assert [p.communicate()[0] for p in both] == [b"77.753005\n"] * 2
+    assert not list(tmp_path.rglob("*.tmp"))
+    assert len(list(tmp_path.rglob("gg_*.py"))) == 1
+
+
+def test_the_folder_is_named_by_versions(tmp_path, monkeypatch):
+    import numba
+
+    from graphgrad.compiler.cache import folder
+
+    monkeypatch.setenv("GRAPHGRAD_CACHE", str(tmp_path))
+    assert re.search(rf"numba{re.escape(numba.__version__)}-numpy", folder().name)
