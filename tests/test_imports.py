@@ -31,7 +31,7 @@ FROM_THE_FACE = {"lessons", "cli", "__main__"}
 """Who uses `graphgrad` as its users do."""
 FILES = sorted(ROOT.rglob("*.py"))
 HEAVY = {"scipy", "sympy", "networkx", "graphviz", "pygraphviz", "matplotlib", "numba", "rich",
-         "prompt_toolkit", "IPython", "mpmath"}  # fmt: skip
+         "prompt_toolkit", "IPython", "mpmath", "latex2mathml", "PIL", "anywidget"}  # fmt: skip
 
 each_file = pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
 

@@ -66,18 +66,29 @@ def load(text: str) -> ModuleType:
         if name in sys.modules:
             return sys.modules[name]
         path = _written(name, text)
-        spec = importlib.util.spec_from_file_location(name, path)
-        if spec is None or spec.loader is None:
-            raise CompileError(f"{path}: cannot be imported")
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
         try:
-            with _vectorizing():
-                spec.loader.exec_module(module)
-        except BaseException:
-            del sys.modules[name]
-            raise
-        return module
+            return _imported(name, path)
+        except Exception:
+            # Numba's own files beside ours may be damaged; without them it compiles anew, and
+            # what is still wrong then is a real error.
+            for file in path.parent.rglob(f"{name}*.nb?"):
+                file.unlink(missing_ok=True)
+            return _imported(name, path)
+
+
+def _imported(name: str, path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise CompileError(f"{path}: cannot be imported")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        with _vectorizing():
+            spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
 
 
 @contextlib.contextmanager

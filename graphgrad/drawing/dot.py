@@ -12,6 +12,7 @@ from html import escape
 from math import ceil
 
 from graphgrad.drawing import style
+from graphgrad.drawing.palette import badge, factor_color, on_background
 from graphgrad.drawing.scene import Arrow, Box, Dot, Frame, Link, Scene
 from graphgrad.drawing.style import FONT, Theme, line_height, text_width
 from graphgrad.explain.names import visible
@@ -248,7 +249,7 @@ class Writer:
     def _arrow_size(self, arrow: Arrow) -> Size | None:
         if not arrow.local:
             return None
-        width = _width([arrow.local, arrow.contribution], style.LABEL)
+        width = _width([_local(arrow), arrow.contribution], style.LABEL)
         return Size(ceil(width) + 8, 2 * line_height(style.LABEL) + 4)
 
     def _arrow(self, arrow: Arrow, frame: Frame) -> str:
@@ -261,6 +262,8 @@ class Writer:
             color = t.line
         look = ", style=dashed" if state == "pending" else ""
         width = {"current": 3, "done": 1.3}.get(state, 1)
+        if backward and state == "done" and self.scene.factors:
+            color, width = self._factor(arrow.factors)
         size = self.label_sizes[arrow]
         label = "" if size is None else f", label=<{self._arrow_label(arrow, state, frame, size)}>"
         return (
@@ -268,6 +271,14 @@ class Writer:
             f'{"dir=back, " if backward else ""}color="{color}", penwidth={width}{look}'
             f"{label}{self._tip(arrow, backward)}];"
         )
+
+    def _factor(self, factors: tuple[int, ...]) -> tuple[str, float]:
+        """Return colour and width of an arrow in the picture of a derivation."""
+        t = self.theme
+        if not factors:
+            return t.pending, 1.3
+        gray = t.adjoint == t.ink
+        return t.ink if gray else on_background(factor_color(factors[0]), t.background), 2.6
 
     def _tip(self, arrow: Arrow, backward: bool) -> str:
         text = plain(arrow.local) if backward and arrow.local else (
@@ -279,7 +290,10 @@ class Writer:
         t = self.theme
         rows = [Row("", 0), Row("", 0)]
         if frame.phase == "backward":
-            rows[0] = _row(arrow.local, style.LABEL, t.muted if state == "pending" else t.ink)
+            color = t.muted if state == "pending" else t.ink
+            if state != "pending" and arrow.factors:
+                color, _ = self._factor(arrow.factors)
+            rows[0] = _row(_local(arrow), style.LABEL, color)
             if state != "pending":
                 color = t.current_text if state == "current" else t.adjoint
                 rows[1] = _row(arrow.contribution, style.LABEL, color)
@@ -292,11 +306,16 @@ class Writer:
         done = t.adjoint if backward else t.line
         color = {"pending": t.pending, "current": t.current, "idle": t.pending}.get(state, done)
         look = ", style=dashed" if state == "pending" else ""
+        if backward and state == "done" and self.scene.factors:
+            color = t.line if self._in_factors(link.dot) else t.pending
         return (
             f'{link.dot.key} -> {link.box.key} [id="{link.key}", class="link {state}", '
             f'{"dir=back, " if backward else ""}color="{color}", '
             f"penwidth={1.3 if state in ('done', 'current') else 1}{look}];"
         )
+
+    def _in_factors(self, dot: Dot) -> bool:
+        return any(edge.node in dot.members for edge in self.scene.factors)
 
     # -- caption and legend ------------------------------------------------------------------
 
@@ -331,6 +350,8 @@ class Writer:
                 (f"adjoint {BAR}x{UNBAR} = ∂{root}/∂x", t.adjoint),
                 ("local derivative ∂y/∂x", t.ink),
             ]
+            if self.scene.factors:
+                words.append((f"{badge(1)} {badge(2)} …: factors of the derivation", t.ink))
         if frame.step is not None:
             words += [("thick: current step", t.current_text), ("dashed, –: not yet", t.muted)]
         return words
@@ -364,6 +385,11 @@ class Writer:
 
 
 GAP, LEGEND_HEIGHT = 6, 19
+
+
+def _local(arrow: Arrow) -> str:
+    """Return the first line on an arrow, after the numbers of its factors."""
+    return " ".join(["".join(map(badge, arrow.factors)), arrow.local]).lstrip()
 
 
 def _cell(html: str, width: int, look: str = "") -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
-from typing import Any
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any, Protocol
 
 from graphgrad.drawing.dot import Writer
 from graphgrad.drawing.layout import Picture
@@ -12,10 +12,18 @@ from graphgrad.drawing.style import theme as theme_named
 from graphgrad.errors import GraphError
 from graphgrad.explain.numbers import DIGITS
 from graphgrad.explain.steps import Wording
-from graphgrad.graph import Node
+from graphgrad.graph import Edge, Node
 from graphgrad.recorder import Tape, tape
 
 __all__ = ["draw", "frames", "scene_of", "writer_of"]
+
+
+class Factored(Protocol):
+    """A derivation: what knows the numbers of the factors that an edge is part of."""
+
+    @property
+    def numbers(self) -> Mapping[Edge, tuple[int, ...]]:
+        """The numbers by edge."""
 
 
 def scene_of(
@@ -25,13 +33,19 @@ def scene_of(
     collapse: bool | str | Iterable[str] | None = None,
     open: str | Iterable[str] = (),
     inputs: Collection[Node] = (),
+    derivation: Factored | None = None,
 ) -> Scene:
     """Return the scene of a node or a tape; the options are those of `draw`."""
     recorded = graph if isinstance(graph, Tape) else tape(graph)
     if not 1 <= digits <= 17:
         raise GraphError(f"digits={digits}: expected 1 to 17")
     return Scene(
-        recorded, wording=Wording(recorded, digits), collapse=collapse, open=open, inputs=inputs
+        recorded,
+        wording=Wording(recorded, digits),
+        collapse=collapse,
+        open=open,
+        inputs=inputs,
+        factors=derivation.numbers if derivation is not None else None,
     )
 
 
@@ -54,6 +68,7 @@ def draw(
     collapse: bool | str | Iterable[str] | None = None,
     open: str | Iterable[str] = (),
     inputs: Collection[Node] = (),
+    derivation: Factored | None = None,
     legend: bool = True,
     rankdir: str = "LR",
 ) -> Picture:
@@ -69,6 +84,8 @@ def draw(
             by default groups are collapsed when there are more than 300 nodes.
         open: paths of groups to leave open all the same.
         inputs: nodes to colour as inputs; variables not named follow their role.
+        derivation: what `derive` made of this graph: in the backward picture each factor's arrow
+            gets the factor's colour and number, and all other arrows turn gray.
         legend: explain colours and marks under the picture.
         rankdir: direction of the graph: LR, TB, RL or BT.
 
@@ -87,7 +104,9 @@ def draw(
         >>> gg.draw(loss, phase="backward", step=1).source.splitlines()[0]
         'digraph graphgrad {'
     """
-    scene = scene_of(graph, digits=digits, collapse=collapse, open=open, inputs=inputs)
+    scene = scene_of(
+        graph, digits=digits, collapse=collapse, open=open, inputs=inputs, derivation=derivation
+    )
     frame = scene.frame(phase, step)
     return Picture.from_dot(writer_of(scene, theme, legend, rankdir)(frame))
 

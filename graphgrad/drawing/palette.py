@@ -8,7 +8,7 @@ colour again: the number in its circle tells the two apart, as it does in black 
 
 from __future__ import annotations
 
-__all__ = ["FACTORS", "factor_color", "on_background"]
+__all__ = ["FACTORS", "badge", "factor_color", "on_background"]
 
 FACTORS = (
     "#087f9b", "#c2185b", "#003f7f", "#8f6300", "#8a2be2", "#7a0019", "#33003f", "#a22fbf",
@@ -23,6 +23,16 @@ def factor_color(number: int) -> str:
         ('#087f9b', '#087f9b')
     """
     return FACTORS[(number - 1) % len(FACTORS)]
+
+
+def badge(number: int) -> str:
+    """Return a number in a circle, as it stands at a factor and at its arrow.
+
+    Example:
+        >>> badge(1), badge(21)
+        ('①', '(21)')
+    """
+    return chr(0x245F + number) if 1 <= number <= 20 else f"({number})"
 
 
 def on_background(color: str, background: str) -> str:

@@ -7,13 +7,13 @@ the player: the same items with the same keys, each with the longest text it wil
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from graphgrad.errors import GraphError
 from graphgrad.explain.steps import Wording, adjoint
-from graphgrad.graph import CONSTANT, Node
+from graphgrad.graph import CONSTANT, Edge, Node
 from graphgrad.recorder import BackwardStep, ForwardStep, Tape
 
 __all__ = ["Arrow", "Box", "Dot", "Frame", "Scene"]
@@ -57,6 +57,7 @@ class Arrow:
     steps: list[BackwardStep] = field(default_factory=list)
     local: str = ""
     contribution: str = ""
+    factors: tuple[int, ...] = ()
 
 
 @dataclass(eq=False)
@@ -86,6 +87,7 @@ class Scene:
             paths of the groups to collapse.
         open: paths of groups to leave open among those.
         inputs: nodes to draw as inputs whatever their role.
+        factors: the numbers of the factors of a derivation that an edge is part of.
     """
 
     def __init__(
@@ -96,8 +98,10 @@ class Scene:
         collapse: bool | str | Iterable[str] | None = None,
         open: str | Iterable[str] = (),
         inputs: Collection[Node] = (),
+        factors: Mapping[Edge, tuple[int, ...]] | None = None,
     ):
         self.tape = tape
+        self.factors = _checked(factors or {}, tape)
         self.wording = wording or Wording(tape)
         self._inputs = set(inputs)
         self._scopes = _scopes(tape.nodes)
@@ -209,6 +213,9 @@ class Scene:
                 if step is None:
                     continue
                 arrow.steps.append(step)
+                arrow.factors = tuple(
+                    dict.fromkeys((*arrow.factors, *self.factors.get(step.edge, ())))
+                )
                 if not dot.group:
                     arrow.local = self.wording.local(node, i)
                     arrow.contribution = self.wording.contribution(step)
@@ -341,6 +348,15 @@ class Scene:
         if not self.collapsed:
             return f"{n} nodes: group them with gg.scope to get a picture that can be read"
         return f"{n} nodes: groups are collapsed; open one with open=…, all with collapse=False"
+
+
+def _checked(
+    factors: Mapping[Edge, tuple[int, ...]], tape: Tape
+) -> Mapping[Edge, tuple[int, ...]]:
+    """Return the factors of a derivation, if it is one of this graph."""
+    if factors and not {edge.node for edge in factors} & set(tape.nodes):
+        raise GraphError("the derivation belongs to another graph than the one drawn")
+    return factors
 
 
 def _state(steps: list[int], frame: Frame) -> str:

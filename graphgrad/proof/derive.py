@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from graphgrad import dtypes
-from graphgrad.drawing.palette import factor_color
+from graphgrad.drawing.palette import badge, factor_color
 from graphgrad.errors import GradientError, GraphError
 from graphgrad.explain.numbers import DIGITS
 from graphgrad.explain.steps import Wording
@@ -118,8 +118,6 @@ class Derivation(Shown):
     @cached_property
     def badges(self) -> dict[Edge, str]:
         """The circled numbers of each edge that is part of a factor."""
-        from graphgrad.proof.marks import badge
-
         return {edge: "".join(map(badge, n)) for edge, n in self.numbers.items()}
 
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
+from graphgrad.drawing.palette import badge
 from graphgrad.drawing.terminal.canvas import cell_width
 from graphgrad.explain.numbers import DIGITS, latex_number, number
 from graphgrad.primitive import ATOM
@@ -176,16 +177,6 @@ def _joined(marks: Sequence[Mark], text: str, latex: str, binds: float) -> Mark:
 def bracketed(mark: Mark) -> Mark:
     """Return a mark in round brackets."""
     return template("(#1)", r"\left(#1\right)", [mark])
-
-
-def badge(number: int) -> str:
-    """Return a number in a circle, as it stands at a factor and at its arrow.
-
-    Example:
-        >>> badge(1), badge(21)
-        ('①', '(21)')
-    """
-    return chr(0x245F + number) if 1 <= number <= 20 else f"({number})"
 
 
 # -- writing them ------------------------------------------------------------------------------

@@ -24,6 +24,8 @@ __all__ = ["ManySidesError", "Sides", "branches"]
 
 KINKED = (sp.Abs, sp.sign, sp.Heaviside, sp.Max, sp.Min, sp.Piecewise, sp.floor, Relational,
           BooleanFunction)  # fmt: skip
+SPLIT = 3
+"""Letters of earlier switches that a switch may hold, to be looked at on each of their sides."""
 SMALL = 40
 """Operations of a switch whose sign SymPy is asked for, by what it knows of the symbols."""
 T = TypeVar("T")
@@ -90,7 +92,11 @@ class Sides:
         if s == 0:
             return None
         if s.could_extract_minus_sign():
-            return 1 - self.positive(-s)
+            opposite = self.positive(-s)
+            return None if opposite is None else 1 - opposite
+        if split := self._split(s):
+            h, one, other = split
+            return _either(h, *(self.positive(e) or sp.Integer(0) for e in (one, other)), None)
         if s not in self.switches:
             known = _sign(s)
             if known is not None:
@@ -105,11 +111,26 @@ class Sides:
         k = len(self.order)
         return sp.Integer(self.path[k] if k < len(self.path) else 1)
 
+    def _split(self, s: Any) -> tuple[Any, Any, Any] | None:
+        """Return a letter in s, and what s is on its two sides; None when there is no such letter.
+
+        With many letters a switch stays one switch: there would be too many sides.
+        """
+        letters = sorted(s.free_symbols & self.letters, key=str) if self.path is None else []
+        if not 0 < len(letters) <= SPLIT:
+            return None
+        h = letters[0]
+        return h, s.xreplace({h: sp.Integer(1)}), s.xreplace({h: sp.Integer(0)})
+
     def equal(self, a: Any, b: Any) -> Any:
         """Return 1 where a and b are the same expression, else 0: they differ but on a kink."""
         s = sp.expand(a - b)
         if s == 0:
             return sp.Integer(1)
+        if split := self._split(s):
+            h, one, other = split
+            zero = sp.Integer(0)
+            return _either(h, self.equal(one, zero), self.equal(other, zero), None)
         if s.free_symbols & self.letters:
             raise ManySidesError("an equality that holds on some sides only")
         if s.free_symbols:
