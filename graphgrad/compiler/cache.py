@@ -18,6 +18,7 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from graphgrad.errors import CompileError
 
@@ -96,12 +97,13 @@ def _vectorizing() -> Iterator[None]:
     """Let LLVM pack straight-line code into vectors, which Numba leaves off by default."""
     import numba
 
-    before = numba.config.SLP_VECTORIZE
-    numba.config.SLP_VECTORIZE = 1
+    config: Any = numba.config
+    before = config.SLP_VECTORIZE
+    config.SLP_VECTORIZE = 1
     try:
         yield
     finally:
-        numba.config.SLP_VECTORIZE = before
+        config.SLP_VECTORIZE = before
 
 
 def _written(name: str, text: str) -> Path:

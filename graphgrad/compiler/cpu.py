@@ -13,7 +13,8 @@ from graphgrad.compiler.fuse import Fused, fuse
 from graphgrad.compiler.helpers import HEADER
 from graphgrad.compiler.memory import Plan, plan
 from graphgrad.compiler.program import Program
-from graphgrad.compiler.source import ARENAS, write
+from graphgrad.compiler.source import write
+from graphgrad.compiler.text import ARENAS
 from graphgrad.graph import Node
 
 __all__ = ["CpuRuntime"]

@@ -83,7 +83,8 @@ class Executor:
         for v in self._states:
             if self._epochs[v] != v._changed:
                 if v._value is None:
-                    raise MissingValueError(f"no value for {describe(v)}: set it, or make it an input")
+                    what = describe(v)
+                    raise MissingValueError(f"no value for {what}: set it, or make it an input")
                 self._runtime.set(v, refresh(v))
                 self._epochs[v] = v._changed
 

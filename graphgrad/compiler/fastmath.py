@@ -74,7 +74,8 @@ def log32(x):
     e = (bits >> np.int32(23)) - np.int32(126)
     m = float_of_bits(np.int32((bits & np.int32(0x007FFFFF)) | np.int32(0x3F000000)))
     low = m < float32(0.707106781186547524)
-    k = float32(e) - (float32(1.0) if low else float32(0.0)) - (float32(23.0) if tiny else float32(0.0))
+    k = float32(e) - (float32(1.0) if low else float32(0.0))
+    k = k - (float32(23.0) if tiny else float32(0.0))
     t = (m + m if low else m) - float32(1.0)
     z = t * t
     p = float32(7.0376836292e-2) * t + float32(-1.1514610310e-1)

@@ -55,7 +55,8 @@ def add(typing, a, b):
 
 
 @intrinsic
-def gemm(typing, address, m, n, k, a, a_at, a_rows, a_columns, b, b_at, b_rows, b_columns, c, c_at, c_rows):
+def gemm(typing, address, m, n, k, a, a_at, a_rows, a_columns, b, b_at, b_rows, b_columns,
+         c, c_at, c_rows):
     """Multiply matrices by BLAS: entry (i, j) of a stands at a_at + a_rows*i + a_columns*j."""
     kind = a.dtype
     def build(context, builder, signature, args):
@@ -90,7 +91,8 @@ def gemm(typing, address, m, n, k, a, a_at, a_rows, a_columns, b, b_at, b_rows, 
         left, left_step = factor(b_rows, b_columns)
         right, right_step = factor(a_rows, a_columns)
         ints, reals, bytes_ = int32.as_pointer(), real.as_pointer(), byte.as_pointer()
-        shape = [bytes_, bytes_, ints, ints, ints, reals, reals, ints, reals, ints, reals, reals, ints]
+        shape = [bytes_, bytes_, ints, ints, ints, reals, reals, ints, reals, ints, reals]
+        shape += [reals, ints]
         function = builder.inttoptr(
             args[0], cgutils.ir.FunctionType(cgutils.ir.VoidType(), shape).as_pointer()
         )

@@ -143,7 +143,12 @@ def text(e: Any, names: Mapping[Any, str] | None = None) -> str:
     printer = _Text()
     template = printer.doprint(e)
     known = names or {}
-    return _HOLE.sub(lambda m: _shown(printer.symbols[int(m[1])], known), template)
+
+    def fill(match: re.Match[str]) -> str:
+        name = _shown(printer.symbols[int(match[1])], known)
+        return f"({name})" if name.startswith("−") and match[0] != template else name
+
+    return _HOLE.sub(fill, template)
 
 
 def _shown(symbol: Any, names: Mapping[Any, str]) -> str:

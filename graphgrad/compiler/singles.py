@@ -1,0 +1,112 @@
+"""Kernels of one node in kernel text: copies, gathers, positions of extremes, random draws."""
+
+from __future__ import annotations
+
+from graphgrad import dtypes
+from graphgrad.compiler.fuse import is_literal
+from graphgrad.compiler.pen import Pen
+from graphgrad.compiler.text import LETTERS, Loops, index, join, kept_strides
+from graphgrad.compiler.views import contiguous, is_injective, places
+from graphgrad.graph import Node
+
+__all__ = ["Singles"]
+
+
+class Singles(Pen):
+    """Writes the kernels that are neither loops over maps nor products."""
+
+    def _move(self, node: Node) -> None:
+        targets = places(node)
+        covered = sum(x.size for x in node.inputs)
+        apart = all(is_injective(v.shape, v.strides) for v in targets)
+        if covered < node.size or not apart:
+            self.emit(1, f"for i in range({max(node.size, 1)}):")
+            self.emit(2, f"{self.name(node)}[i] = {self._border(node)}")
+        for x, target in zip(node.inputs, targets, strict=True):
+            source = self.fused.view(x)
+            loops = Loops.over(x.shape, [source.strides, target.strides])
+            for level, n in enumerate(loops.sizes):
+                self.emit(1 + level, f"for {LETTERS[level]} in range({n}):")
+            value = (
+                self.literal(source.root)
+                if is_literal(source.root)
+                else f"{self.name(source.root)}[{index(loops.strides[0], source.offset)}]"
+            )
+            place = f"{self.name(node)}[{index(loops.strides[1], target.offset)}]"
+            text = f"{place} = {value}" if apart else f"{place} = {place} + {value}"
+            self.emit(1 + len(loops.sizes), text)
+
+    def _border(self, node: Node) -> str:
+        """Return what a copying move puts where no input goes, as `pad` does."""
+        value = node.settings.get("value", 0)
+        return f"{node.dtype.name}({value!r})"
+
+    def _gather(self, node: Node) -> None:
+        x, at = node.inputs
+        self._indexed(node, x, at, node.settings["axis"], scatter=False)
+
+    def _scatter(self, node: Node) -> None:
+        x, at = node.inputs
+        self.emit(1, f"for i in range({max(node.size, 1)}):")
+        self.emit(2, f"{self.name(node)}[i] = {node.dtype.name}(0)")
+        self._indexed(node, x, at, node.settings["axis"], scatter=True)
+
+    def _indexed(self, node: Node, x: Node, at: Node, axis: int, scatter: bool) -> None:
+        """Loop over the small side: node[…, at[…], …] += x[…], or node[…] = x[…, at[…], …]."""
+        source, positions = self.fused.view(x), self.fused.view(at)
+        domain = x.shape if scatter else node.shape
+        width = len(at.shape)
+        big = contiguous(node.shape) if scatter else source.strides
+        across = (*big[:axis], *(0,) * width, *big[axis + 1 :])
+        small = source.strides if scatter else contiguous(node.shape)
+        lead, rest = (0,) * axis, (0,) * (len(domain) - axis - width)
+        where_ = (*lead, *positions.strides, *rest)
+        loops = Loops.over(domain, [across, small, where_])
+        for level, n in enumerate(loops.sizes):
+            self.emit(1 + level, f"for {LETTERS[level]} in range({n}):")
+        depth = 1 + len(loops.sizes)
+        spot = index(loops.strides[2], positions.offset)
+        self.emit(depth, f"at = {self.name(positions.root)}[{spot}]")
+        count = node.shape[axis] if scatter else x.shape[axis]
+        self.emit(depth, f"at = checked(at, {count})")
+        far = join(index(loops.strides[0], 0 if scatter else source.offset), f"{big[axis]}*at")
+        near = index(loops.strides[1], source.offset if scatter else 0)
+        y, v = self.name(node), self.name(source.root)
+        if scatter:
+            self.emit(depth, f"{y}[{far}] = {y}[{far}] + {v}[{near}]")
+        else:
+            self.emit(depth, f"{y}[{near}] = {v}[{far}]")
+
+    def _reduce(self, node: Node) -> None:
+        """Positions of the largest entries: the one reduction that carries two values."""
+        source = self.fused.view(node.inputs[0])
+        axis = node.settings["axis"]
+        kept = [k for k in range(len(source.shape)) if k not in axis]
+        outer = Loops.over(
+            tuple(source.shape[k] for k in kept),
+            [[source.strides[k] for k in kept], kept_strides(source.shape, axis)],  # type: ignore[list-item]
+        )
+        for level, n in enumerate(outer.sizes):
+            self.emit(1 + level, f"for {LETTERS[level]} in range({n}):")
+        depth, base = 1 + len(outer.sizes), index(outer.strides[0], source.offset)
+        self.emit(depth, "best, where, at = 0, 0, 0")
+        over = [source.shape[k] for k in axis]
+        letters = [f"r{q}" for q in range(len(over))]
+        for q, (letter, n) in enumerate(zip(letters, over, strict=True)):
+            self.emit(depth + q, f"for {letter} in range({n}):")
+        inner = depth + len(over)
+        spot = join(base, index([source.strides[k] for k in axis], 0, letters))
+        x = f"{self.name(source.root)}[{spot}]"
+        self.emit(inner, f"value, best_value = {x}, {self.name(source.root)}[best]")
+        self.emit(inner, "if at == 0 or value > best_value or "
+                         "(value != value and best_value == best_value):")  # fmt: skip
+        self.emit(inner + 1, f"best, where = {spot}, at")
+        self.emit(inner, "at += 1")
+        self.emit(depth, f"{self.name(node)}[{index(outer.strides[1])}] = where")
+
+    def _random(self, node: Node) -> None:
+        counter = self.fused.view(node.inputs[0])
+        seed = int(node.settings["seed"]) & 0xFFFFFFFFFFFFFFFF
+        fill = "fill_uniform32" if node.dtype is dtypes.FLOAT32 else "fill_uniform64"
+        draw = f"{self.name(counter.root)}[{counter.offset}]"
+        self.emit(1, f"{fill}({self.name(node)}, {node.size}, {draw}, np.uint64({seed}))")

@@ -1,0 +1,206 @@
+"""What a verification found: rows, one per derivative, and the report that holds them."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from graphgrad.proof.partials import CHECKED, PROVED, UNDECIDED, WRONG
+
+__all__ = ["MARKS", "Report", "Row"]
+
+MARKS = {PROVED: "✓", CHECKED: "≈", UNDECIDED: "?", WRONG: "✗"}
+"""The sign of each status; the word stands beside it, so that nothing hangs on the sign."""
+GROUPED = 40
+"""Edges from which on tables show equal rules as one line."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One statement that was examined, and what came out.
+
+    Attributes:
+        kind: "edge" (a local derivative), "structure" (the backward rule of an operation that is
+            no map), "leaf" (the whole derivative towards a variable), "value" (formula against
+            computed number), "rule" and "convention" (of the rule book).
+        where: the derivative, as in ``∂v₄/∂v₃``.
+        of: what is differentiated, as in ``v₄ = |v₃|``.
+        formula: SymPy's derivative, as text.
+        rule: the rule book's, as text.
+        difference: "0" when proved; else their difference or its bound.
+        method: how it was found, in words.
+        domain: where the statement holds.
+        status: "proved", "checked" (at points, to many digits), "not decided" or "WRONG".
+        note: what else a reader should know, about the current values for example.
+        point: where the two differ, as exact numbers by name; empty unless WRONG.
+        values: the two numbers there, SymPy's first.
+        seconds: what it took, now or when the rule was first proved in this process.
+        count: how many edges the row stands for.
+        group: rows of one group say the same of different edges.
+        tex: where, formula, rule and domain as LaTeX.
+    """
+
+    kind: str
+    where: str
+    status: str
+    of: str = ""
+    formula: str = ""
+    rule: str = ""
+    difference: str = ""
+    method: str = ""
+    domain: str = ""
+    note: str = ""
+    point: Mapping[str, str] = field(default_factory=dict)
+    values: tuple[str, str] | None = None
+    seconds: float = 0.0
+    count: int = 1
+    group: str = ""
+    tex: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def verdict(self) -> str:
+        """Status and method in one line, as in ``proved: same expression``."""
+        return f"{self.status}: {self.method}" if self.method else self.status
+
+    @property
+    def counterexample(self) -> str:
+        """The point at which the two differ, with both numbers; "" unless WRONG."""
+        if self.values is None:
+            return ""
+        shown = list(self.point.items())
+        at = ", ".join(f"{name} = {value}" for name, value in shown[:12])
+        more = f", … ({len(shown)} numbers)" if len(shown) > 12 else ""
+        return f"at {at}{more}: derivative {self.values[0]}, rule {self.values[1]}"
+
+
+@dataclass(frozen=True)
+class Report:
+    """The rows of a verification, with what they amount to.
+
+    `ok` says that nothing is wrong, `complete` that everything was decided; a report may be ok and
+    not complete, and then says so. It prints as a table, and as HTML in notebooks.
+
+    Attributes:
+        title: what was verified.
+        rows: every statement that was examined.
+        seconds: what it took.
+        budget: what it might have taken.
+        notes: sentences about the whole.
+
+    Example:
+        >>> import graphgrad as gg
+        >>> report = gg.verify(gg.tanh(gg.var("x", 0.5)))
+        >>> report.ok, report.complete, [row.status for row in report.rows]
+        (True, True, ['proved', 'proved', 'proved'])
+        >>> report.rows[0].formula, report.rows[0].rule
+        ('1 − tanh(x)²', '1 − v₁²')
+    """
+
+    title: str
+    rows: Sequence[Row]
+    seconds: float
+    budget: float
+    notes: Sequence[str] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong. What was not decided is not wrong: see `complete`."""
+        return not any(row.status == WRONG for row in self.rows)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every row was decided."""
+        return not any(row.status == UNDECIDED for row in self.rows)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many statements have each status, edges of one row counted one by one."""
+        found: Counter[str] = Counter()
+        for row in self.rows:
+            found[row.status] += row.count
+        return {status: found[status] for status in MARKS if found[status]}
+
+    @property
+    def wrong(self) -> list[Row]:
+        """The rows that are wrong."""
+        return [row for row in self.rows if row.status == WRONG]
+
+    @property
+    def summary(self) -> str:
+        """The result in one sentence."""
+        total = sum(self.counts.values())
+        parts = [f"{n} {status}" for status, n in self.counts.items()]
+        head = "nothing to verify" if not total else "ok" if self.ok else "WRONG"
+        head += "" if self.complete else ", not complete" if self.ok else ""
+        listed = f": {', '.join(parts)}" if parts else ""
+        return f"{head}{listed} ({self.seconds:.2g} s)"
+
+    def grouped(self, most: int = GROUPED) -> list[Row]:
+        """Return the rows as tables show them: equal rules in one, where there are many edges."""
+        edges = [row for row in self.rows if row.group]
+        if len(edges) <= most:
+            return list(self.rows)
+        return list(_merged(self.rows))
+
+    def __str__(self) -> str:
+        from graphgrad.proof.tables import plain
+
+        return plain(self)
+
+    def __rich__(self) -> Any:
+        from graphgrad.proof.tables import rich_table
+
+        return rich_table(self)
+
+    def _repr_html_(self) -> str:
+        from graphgrad.proof.tables import html_table
+
+        return html_table(self)
+
+    def latex(self) -> str:
+        r"""Return the report as a LaTeX ``longtable``; formulas are set as mathematics."""
+        from graphgrad.proof.tables import latex_table
+
+        return latex_table(self)
+
+    def markdown(self) -> str:
+        """Return the report as a Markdown table; names are escaped."""
+        from graphgrad.proof.tables import markdown_table
+
+        return markdown_table(self)
+
+    def json(self) -> str:
+        """Return the report as JSON: title, ok, complete, counts, seconds, rows.
+
+        Example:
+            >>> import graphgrad as gg, json
+            >>> json.loads(gg.verify(gg.var("x", 2.0) ** 2).json())["ok"]
+            True
+        """
+        rows = [
+            {k: v for k, v in row.__dict__.items() if k not in ("tex", "group")} for row in self.rows
+        ]
+        head = {
+            "title": self.title, "ok": self.ok, "complete": self.complete, "counts": self.counts,
+            "seconds": self.seconds, "budget": self.budget, "notes": list(self.notes),
+        }  # fmt: skip
+        return json.dumps({**head, "rows": rows}, ensure_ascii=False, indent=1, default=str)
+
+
+def _merged(rows: Sequence[Row]) -> Iterator[Row]:
+    """Yield rows with the edges of one group and one outcome as one, at the first one's place."""
+    keys = [(r.group, r.status, r.method, r.note) if r.group and r.status != WRONG else k
+            for k, r in enumerate(rows)]  # fmt: skip
+    totals: Counter[Any] = Counter()
+    for key, row in zip(keys, rows, strict=True):
+        totals[key] += row.count
+    seen = set()
+    for key, row in zip(keys, rows, strict=True):
+        if key not in seen:
+            seen.add(key)
+            more = totals[key] - 1
+            also = f" and {more} more such edge{'s' * (more > 1)}" if more else ""
+            yield replace(row, where=row.where + also, count=totals[key])
