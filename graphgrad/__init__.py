@@ -18,7 +18,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from graphgrad import errors, functions, gradient, ops
+from graphgrad import display, errors, functions, gradient, ops
 from graphgrad.context import scope
 from graphgrad.functions import *
 from graphgrad.gradient import grad, hessian, jacobian, jvp, vjp
@@ -48,9 +48,11 @@ if TYPE_CHECKING:
     from graphgrad.proof.derive import derive
     from graphgrad.proof.bridge import to_sympy
     from graphgrad.proof.incoming import from_sympy
+    from graphgrad.proof.proving import verify
     from graphgrad.recorder import Tape, tape
     from graphgrad.scalars import expand
     from graphgrad.stepping.shell import step
+    from graphgrad.stepping.widget import stepper
 
 __version__ = "0.1.0"
 
@@ -63,16 +65,21 @@ _LATER = {
     "film": "graphgrad.drawing.film",
     "from_sympy": "graphgrad.proof.incoming",
     "ledger": "graphgrad.explain.ledger",
+    "load_ipython_extension": "graphgrad.stepping.magic",
     "mistakes": "graphgrad.explain.mistakes",
     "parse": "graphgrad.parser",
     "parse_value": "graphgrad.parser",
     "play": "graphgrad.drawing.player.page",
     "step": "graphgrad.stepping.shell",
+    "stepper": "graphgrad.stepping.widget",
     "Tape": "graphgrad.recorder",
     "tape": "graphgrad.recorder",
     "to_networkx": "graphgrad.networks",
     "to_sympy": "graphgrad.proof.bridge",
+    "unload_ipython_extension": "graphgrad.stepping.magic",
+    "verify": "graphgrad.proof.proving",
 }
+display.NOTEBOOK = lambda: importlib.import_module("graphgrad.drawing.notebook")
 
 
 def __getattr__(name: str) -> Any:
@@ -93,8 +100,8 @@ __all__ = [
     "evaluate", "expand", "film", "fold", "from_sympy", "functions", "grad", "gradient",
     "hessian", "jacobian", "jvp", "ledger", "logsumexp", "matmul", "max", "mean", "min",
     "mistakes", "ops", "outer", "parse", "parse_value", "play", "prod", "random_uniform",
-    "scatter_add", "scope", "step", "sum", "take", "tape", "to_networkx", "to_sympy", "var",
-    "vjp", "windows",
+    "scatter_add", "scope", "step", "stepper", "sum", "take", "tape", "to_networkx", "to_sympy",
+    "var", "verify", "vjp", "windows",
 ]  # fmt: skip
 __all__ += functions.__all__ + ops.activation.__all__ + ops.arithmetic.__all__
 __all__ += ops.elementwise.__all__ + ops.shape.__all__

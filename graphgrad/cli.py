@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from graphgrad.drawing.dot import Writer
     from graphgrad.graph import Node
+    from graphgrad.proof.report import Report
 
 __all__ = ["main"]
 
@@ -38,6 +39,15 @@ examples:
 
 When standard input or output is no terminal, commands are read line by line and only the answers
 are written; the exit status is then 1 if some command could not be carried out.
+"""
+VERIFY_EPILOG = """\
+examples:
+  graphgrad verify "abs(4 - (x*w + b))" x=2 w=3 b=1
+  graphgrad verify "log(sigmoid(w*x))"
+  graphgrad verify --rules
+
+The exit status is 1 when a derivative is wrong. What was not decided within the budget is listed,
+and is not wrong.
 """
 
 
@@ -154,7 +164,29 @@ def _play_parser() -> argparse.ArgumentParser:
     return parser
 
 
-COMMANDS = {"draw": _draw_parser, "step": _step_parser, "play": _play_parser}
+def _verify_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="graphgrad verify",
+        description="Prove the derivatives of an expression, or of the whole rule book, with SymPy.",
+        epilog=VERIFY_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("expression", metavar="EXPR", nargs="?", help="such as 'abs(4 - (x*w + b))'")
+    add("values", metavar="name=value", nargs="*", help="needed for arrays only: W=[[1,2],[3,4]]")
+    add("--rules", action="store_true", help="verify every rule of the rule book")
+    add("--budget", type=float, metavar="SECONDS", help="time to spend (10; for --rules 120)")
+    add("--expand", action="store_true", help="verify vectors and matrices entry by entry")
+    written = parser.add_mutually_exclusive_group()
+    for name in ("json", "markdown", "latex"):
+        written.add_argument(f"--{name}", dest="format", action="store_const", const=name)
+    parser.set_defaults(run=_verify)
+    return parser
+
+
+COMMANDS = {
+    "draw": _draw_parser, "step": _step_parser, "play": _play_parser, "verify": _verify_parser,
+}  # fmt: skip
 
 
 def _draw(arguments: argparse.Namespace) -> None:
@@ -212,9 +244,41 @@ def _descent(root: Node, rate: float) -> dict[Node, Node]:
     return {p: p - rate * g for p, g in zip(parameters, grad(root, parameters))}
 
 
-def _graph(arguments: argparse.Namespace) -> Node:
-    from graphgrad.errors import GraphError, MissingValueError
-    from graphgrad.parser import missing, parse, split_assignment
+def _verify(arguments: argparse.Namespace) -> int:
+    from graphgrad.errors import GraphError
+
+    if bool(arguments.expression) == arguments.rules:
+        raise GraphError("give either an expression to verify, or --rules")
+    report = _report(arguments)
+    if arguments.format:
+        text = getattr(report, arguments.format)()
+    else:
+        from graphgrad.proof.tables import terminal
+
+        text = terminal(report)
+    sys.stdout.write(text + "\n")
+    return 0 if report.ok else 1
+
+
+def _report(arguments: argparse.Namespace) -> Report:
+    options = {} if arguments.budget is None else {"budget": arguments.budget}
+    if arguments.rules:
+        from graphgrad.proof.rules import verify_rules
+
+        return verify_rules(**options)
+    from graphgrad.proof.proving import verify
+
+    root = _parsed(arguments)
+    if arguments.expand:
+        from graphgrad.scalars import expand
+
+        root = expand(root)
+    return verify(root, **options)
+
+
+def _parsed(arguments: argparse.Namespace) -> Node:
+    from graphgrad.errors import GraphError
+    from graphgrad.parser import parse, split_assignment
 
     values: dict[str, Any] = {}
     for argument in arguments.values:
@@ -222,7 +286,14 @@ def _graph(arguments: argparse.Namespace) -> Node:
         if name in values:
             raise GraphError(f"{name} is given twice")
         values[name] = value
-    root = parse(arguments.expression, **values)
+    return parse(arguments.expression, **values)
+
+
+def _graph(arguments: argparse.Namespace) -> Node:
+    from graphgrad.errors import MissingValueError
+    from graphgrad.parser import missing
+
+    root = _parsed(arguments)
     names = missing(root)
     if names:
         hint = " ".join(f"{name}=…" for name in names)

@@ -16,6 +16,7 @@ import numpy as np
 
 from graphgrad import dtypes
 from graphgrad.context import Source, caller, here
+from graphgrad.display import Pictured
 from graphgrad.dtypes import Dtype
 from graphgrad.errors import DtypeError, GraphError, MissingValueError, ShapeError
 from graphgrad.primitive import TABLE, Operand, Primitive, Settings
@@ -43,7 +44,7 @@ VARIABLE = _leaf("variable", "A leaf whose value can be set.")
 CONSTANT = _leaf("constant", "A leaf whose value never changes.")
 
 
-class Node(Operand):
+class Node(Pictured, Operand):
     """One use of a primitive: ordered inputs, shape, data type, name, scope, source line.
 
     Attributes:

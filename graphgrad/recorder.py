@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from graphgrad import dtypes
+from graphgrad import display, dtypes
+from graphgrad.display import Pictured
 from graphgrad.errors import GradientError, GraphError, ShapeError
 from graphgrad.gradient import sweep
 from graphgrad.graph import (
@@ -34,7 +35,7 @@ from graphgrad.graph import (
 from graphgrad.ops.define import Elementwise
 from graphgrad.shapes import size
 
-__all__ = ["BackwardStep", "ForwardStep", "Tape", "tape"]
+__all__ = ["BackwardStep", "ForwardStep", "Moment", "Tape", "tape"]
 
 LARGEST_JACOBIAN = 1_000_000
 """Entries of the largest dense Jacobian that is computed on demand."""
@@ -71,7 +72,7 @@ class BackwardStep:
     after: Any
 
 
-class Tape:
+class Tape(Pictured):
     """One recorded run of `root`; made by `tape`, never changed afterwards.
 
     Attributes:
@@ -142,6 +143,26 @@ class Tape:
     def steps(self) -> list[ForwardStep | BackwardStep]:
         """All steps, forward then backward (none when the root has no backward pass)."""
         return [*self.forward, *(self.backward if self.differentiable else [])]
+
+    def at(self, phase: str = "backward", step: int | None = None) -> Moment:
+        """Return a moment of this run, which shows itself in notebooks.
+
+        Args:
+            phase: ``"forward"`` or ``"backward"``.
+            step: how many steps of the phase have been made; a negative one counts from the end,
+                None is the whole pass.
+
+        Raises:
+            GraphError: when there is no such phase or step.
+            GradientError: when there is no backward pass.
+
+        Example:
+            >>> import graphgrad as gg
+            >>> t = gg.tape((gg.var("x", 2.0) * gg.var("w", 3.0)).named("y"))
+            >>> print(t.at("backward", 2))
+            backward, step 2 of 2:   w̄ ← ȳ · ∂y/∂w = ȳ · x = 1 · 2 = 2
+        """
+        return Moment(self, phase, step)
 
     @cached_property
     def _by_edge(self) -> dict[Edge, BackwardStep]:
@@ -238,6 +259,49 @@ class Tape:
             return self._values[node]
         except KeyError:
             raise GraphError(f"{describe(node)} took no part in {self!r}") from None
+
+
+@dataclass(frozen=True, repr=False)
+class Moment(Pictured):
+    """A run when some steps of a pass have been made; made by `Tape.at`.
+
+    `str` of it is the sentence of its step, and a notebook shows its picture.
+
+    Attributes:
+        tape: the run.
+        phase: "forward" or "backward".
+        step: how many steps of the phase have been made; None for the whole pass.
+    """
+
+    tape: Tape
+    phase: str
+    step: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.phase not in ("forward", "backward"):
+            raise GraphError(f"phase {self.phase!r}: expected 'forward' or 'backward'")
+        last = len(self._steps)
+        if self.step is None:
+            return
+        if not isinstance(self.step, int) or not -last - 1 <= self.step <= last:
+            raise GraphError(f"step {self.step!r}: the {self.phase} pass has steps 0 to {last}")
+        object.__setattr__(self, "step", self.step % (last + 1))
+
+    @property
+    def _steps(self) -> Sequence[ForwardStep | BackwardStep]:
+        return self.tape.forward if self.phase == "forward" else self.tape.backward
+
+    @property
+    def made(self) -> ForwardStep | BackwardStep | None:
+        """The step that led here; None at the start of a pass, and for a whole one."""
+        return self._steps[self.step - 1] if self.step else None
+
+    def __repr__(self) -> str:
+        place = "whole" if self.step is None else f"step {self.step} of {len(self._steps)}"
+        return f"<Moment of {describe(self.tape.root)}: {self.phase}, {place}>"
+
+    def __str__(self) -> str:
+        return display.NOTEBOOK().sentence(self)
 
 
 def tape(root: Node, cotangent: Any = None) -> Tape:

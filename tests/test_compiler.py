@@ -178,6 +178,15 @@ def test_hostile_names_do_not_reach_the_source():
     assert "abort() #" not in f.source.replace("_", " ")
 
 
+def test_names_of_locals_are_not_taken_from_users():
+    names = ["x1", "w0", "y0_0", "b0", "r0", "packed", "sum", "total", "part", "i", "x_", "at"]
+    leaves = [gg.var(n, np.full((2, 16, 16), 1.0 + k)) for k, n in enumerate(names)]
+    product = leaves[0] @ gg.transpose(leaves[1], (0, 2, 1))
+    y = gg.sum(product, 0) * sum(leaves[2:], 0.0)
+    f = gg.compile([gg.sum(y), y.named("y_sum"), gg.argmax(leaves[4]), gg.sum(y, 1).named("y")])
+    assert max(f.check().values()) < 1e-9
+
+
 # -- refusals ----------------------------------------------------------------------------------
 
 

@@ -325,7 +325,7 @@ def test_only_the_settings_of_the_block_are_taken(p: Primitive) -> None:
 def test_rules_fit_the_inputs(p: Primitive) -> None:
     y, _ = rulebook.make(p, rulebook.calls(p)[0])
     assert p.variadic or len(p.rules) == len(y.inputs)
-    assert p.kind in {"map", "reduce", "matmul", "conv", "move", "gather", "random"}
+    assert p.kind in {"map", "reduce", "matmul", "conv", "move", "gather", "scatter", "random"}
     if isinstance(p, Elementwise):
         assert len(p.partials) == len(p.domain) == len(y.inputs)
         assert p.kind == "map"

@@ -72,7 +72,10 @@ def load(text: str) -> ModuleType:
         except Exception:
             # Numba's own files beside ours may be damaged; without them it compiles anew, and
             # what is still wrong then is a real error.
-            for file in path.parent.rglob(f"{name}*.nb?"):
+            files = list(path.parent.rglob(f"{name}*.nb?"))
+            if not files:
+                raise
+            for file in files:
                 file.unlink(missing_ok=True)
             return _imported(name, path)
 

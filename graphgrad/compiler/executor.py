@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from graphgrad.compiler.program import program
+from graphgrad.display import Printed
 from graphgrad.errors import (
     CompileError,
     DtypeError,
@@ -22,7 +23,7 @@ __all__ = ["Executor", "compile"]
 TARGETS = ("numpy", "numba")
 
 
-class Executor:
+class Executor(Printed):
     """A compiled graph; made by `compile`.
 
     Call it with one array per input, in order. It returns a list with one array per output, and

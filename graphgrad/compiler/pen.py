@@ -44,7 +44,7 @@ class Pen:
         known = self.names.get(node)
         if known:
             return known
-        base = re.sub(r"\W", "_", node.name, flags=re.ASCII) if node.name else ""
+        base = re.sub(r"\W", "_", node.name, flags=re.ASCII).rstrip("_")
         if not base or not base[0].isalpha() or keyword.iskeyword(base) or base in RESERVED:
             base = f"v{len(self.names) + 1}" if not base else f"v_{base}"
         name = self.free(base)

@@ -14,6 +14,8 @@ __all__ = ["SMALL_PRODUCT", "Products"]
 
 SMALL_PRODUCT = 500_000
 """Products of fewer multiplications are loops, larger ones calls of BLAS."""
+TINY_PRODUCT = 2_000
+"""Products of fewer multiplications are plain loops: tiles would take longer to compile."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ class Products(Pen):
         a, b = a.broadcast((*batch, m, k)), b.broadcast((*batch, k, n))
         loops = Loops.over(batch, [a.strides[:-2], b.strides[:-2], contiguous(node.shape)[:-2]])
         depth = 1
-        letters = [f"b{q}" for q in range(len(loops.sizes))]
+        letters = [f"b{q}_" for q in range(len(loops.sizes))]
         for letter, count in zip(letters, loops.sizes, strict=True):
             self.emit(depth, f"for {letter} in range({count}):")
             depth += 1
@@ -109,6 +111,9 @@ class Products(Pen):
         out = Factor(self.name(node), at_y, n, 1)
         if right.along != 1 and left.along == 1 and n == 1:
             left, right, out, m, n = right, left, Factor(out.name, at_y, 1, n), n, m
+        if m * n * k < TINY_PRODUCT:
+            self._plain(node, (left, right, out), m, n, k, depth)
+            return
         if right.along != 1 and m > 1:
             right = self._packed(node, right, n, k, depth)
         wide = 64 // node.dtype.itemsize
@@ -116,13 +121,24 @@ class Products(Pen):
             for columns in _tiled(n, wide):
                 self._tile(node, (left, right, out), rows, columns, k, depth)
 
+    def _plain(
+        self, node: Node, factors: tuple[Factor, Factor, Factor], m: int, n: int, k: int, depth: int
+    ) -> None:
+        left, right, out = factors
+        self.emit(depth, f"for i in range({m}):")
+        self.emit(depth + 1, f"for j in range({n}):")
+        self.emit(depth + 2, f"sum_ = {node.dtype.name}(0)")
+        self.emit(depth + 2, f"for k in range({k}):")
+        self.emit(depth + 3, f"sum_ += {left.entry('i', 'k')} * {right.entry('j', 'k')}")
+        self.emit(depth + 2, f"{out.place('i', 'j')} = sum_")
+
     def _packed(self, node: Node, right: Factor, n: int, k: int, depth: int) -> Factor:
         """Copy a factor so that the entries a vector takes stand side by side."""
-        self.emit(depth, f"packed = np.empty({n * k}, {node.dtype.name})")
+        self.emit(depth, f"packed_ = np.empty({n * k}, {node.dtype.name})")
         self.emit(depth, f"for k in range({k}):")
         self.emit(depth + 1, f"for j in range({n}):")
-        self.emit(depth + 2, f"packed[{n}*k + j] = {right.entry('j', 'k')}")
-        return Factor("packed", "0", 1, n)
+        self.emit(depth + 2, f"packed_[{n}*k + j] = {right.entry('j', 'k')}")
+        return Factor("packed_", "0", 1, n)
 
     def _tile(
         self,
@@ -138,13 +154,13 @@ class Products(Pen):
         j, depth = columns.open(self, "j", depth)
         tile = [(r, c) for r in range(rows.step) for c in range(columns.step)]
         for r, c in tile:
-            self.emit(depth, f"y{r}_{c} = {node.dtype.name}(0)")
+            self.emit(depth, f"y{r}_{c}_ = {node.dtype.name}(0)")
         self.emit(depth, f"for k in range({k}):")
         for r in range(rows.step):
-            self.emit(depth + 1, f"x{r} = {left.entry(shifted(i, r), 'k')}")
+            self.emit(depth + 1, f"x{r}_ = {left.entry(shifted(i, r), 'k')}")
         for c in range(columns.step):
-            self.emit(depth + 1, f"w{c} = {right.entry(shifted(j, c), 'k')}")
+            self.emit(depth + 1, f"w{c}_ = {right.entry(shifted(j, c), 'k')}")
         for r, c in tile:
-            self.emit(depth + 1, f"y{r}_{c} += x{r} * w{c}")
+            self.emit(depth + 1, f"y{r}_{c}_ += x{r}_ * w{c}_")
         for r, c in tile:
-            self.emit(depth, f"{out.place(shifted(i, r), shifted(j, c))} = y{r}_{c}")
+            self.emit(depth, f"{out.place(shifted(i, r), shifted(j, c))} = y{r}_{c}_")

@@ -91,7 +91,7 @@ class Singles(Pen):
         depth, base = 1 + len(outer.sizes), index(outer.strides[0], source.offset)
         self.emit(depth, "best, where, at = 0, 0, 0")
         over = [source.shape[k] for k in axis]
-        letters = [f"r{q}" for q in range(len(over))]
+        letters = [f"r{q}_" for q in range(len(over))]
         for q, (letter, n) in enumerate(zip(letters, over, strict=True)):
             self.emit(depth + q, f"for {letter} in range({n}):")
         inner = depth + len(over)

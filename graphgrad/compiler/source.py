@@ -212,7 +212,7 @@ class Writer(Products, Singles):
         k = len(loops.sizes)
         while k and strides[k - 1] == 0:
             k -= 1
-        return Reduction(node, strides, k, f"{self.name(node)}_sum")
+        return Reduction(node, strides, k, f"{self.name(node)}_sum_")
 
     def _initialize(self, r: Reduction) -> None:
         start = self._start(r.node)

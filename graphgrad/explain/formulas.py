@@ -27,6 +27,7 @@ __all__ = [
 
 Text = tuple[str, int]
 _MINUS = ("−", "-")
+_RAISED = re.compile(r"\^\{[^{}]*\}$")
 LONGEST = 2000
 """Characters of a part of a formula; a longer one is left out, for a graph can be any size."""
 _SCIENTIFIC = re.compile(r"[\d.]+e−?\d+")
@@ -69,7 +70,9 @@ def _render(root: Node, style: str, holes: Mapping[Node, str]) -> Text:
             parts = [texts[x] for x in node.inputs]
             text = _insert(template, p.precedence, parts)
             long = len(text) > LONGEST
-            texts[node] = ("…", ATOM) if long else (text, p.precedence)
+            raised = style == "latex" and _RAISED.search(template) is not None
+            binds = min(p.precedence, 4) if raised else p.precedence  # no e^{x}^{2}
+            texts[node] = ("…", ATOM) if long else (text, binds)
     return texts[root]
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from graphgrad.display import Printed
 from graphgrad.errors import GraphError
 from graphgrad.explain.blunders import alike
 from graphgrad.explain.catalogue import MISTAKES, Mistake
@@ -37,7 +38,7 @@ class Row:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class WrongRun:
+class WrongRun(Printed):
     """A backward pass with one mistake in it, beside the right one.
 
     Attributes:
@@ -144,7 +145,7 @@ class WrongRun:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Mistakes:
+class Mistakes(Printed):
     """Every mistake, tried on one graph; made by `mistakes`."""
 
     runs: list[WrongRun]

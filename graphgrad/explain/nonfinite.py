@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from graphgrad.context import Source
+from graphgrad.display import Printed
 from graphgrad.errors import GraphError
 from graphgrad.explain.births import Birth, born, first_bad
 from graphgrad.explain.names import visible
@@ -30,7 +31,7 @@ MOST_NAMED = 6
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Certificate:
+class Certificate(Printed):
     """Where a non-finite number was born; made by `certificate`.
 
     Attributes:

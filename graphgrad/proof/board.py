@@ -12,14 +12,21 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from graphgrad.drawing.palette import factor_color
+import numpy as np
+
 from graphgrad.drawing.terminal.canvas import cell_width
 from graphgrad.errors import MissingDependencyError
-from graphgrad.explain.latex import mathml
 from graphgrad.explain.names import visible
-from graphgrad.proof.marks import Mark, Paint, Pair, Under, latex_of, text_of
+from graphgrad.explain.numbers import shape_text
+from graphgrad.proof.array_forms import matrix_shape
+from graphgrad.proof.chalk import Page, Paper, below, inside, table
+from graphgrad.proof.marks import Mark, Pair, latex_of, letter, template, text_of
+from graphgrad.proof.numerals import matrix_mark
 
-__all__ = ["ABOUT", "EQUAL", "IN", "Block", "Board", "Line"]
+__all__ = [
+    "ABOUT", "EQUAL", "IN", "Block", "Board", "Line", "Shown", "equation", "relation", "sequence",
+    "value_line",
+]  # fmt: skip
 
 EQUAL, ABOUT, IN = Pair("=", "="), Pair("≈", r"\approx"), Pair("∈", r"\in")
 WIDE = 84
@@ -47,6 +54,34 @@ class Line:
         return f"{left}{self.relation.text} {self.right}"
 
 
+def relation(mark: Mark) -> Pair:
+    """Return = where all numbers have all their digits, else ≈."""
+    return EQUAL if mark.all_exact else ABOUT
+
+
+def equation(left: Mark, right: Mark) -> Mark:
+    """Return left = right, or left ≈ right, as one mark."""
+    sign = relation(right)
+    return template(f"#1 {sign.text} #2", rf"#1 {sign.latex} #2", [left, right], -5)
+
+
+def sequence(marks: Sequence[Mark]) -> Mark:
+    """Return marks side by side with commas."""
+    places = [f"#{k + 1}" for k in range(len(marks))]
+    return template(", ".join(places), r",\; ".join(places), marks, -6)
+
+
+def value_line(value: Any, digits: int, reason: str = "") -> Line:
+    """Return = the array, or ∈ its space when it is large."""
+    mark = matrix_mark(value, digits)
+    if mark is not None:
+        return Line(None, relation(mark), mark, reason)
+    shape = matrix_shape(np.shape(value))
+    sizes = r" \times ".join(map(str, shape))
+    space = letter(f"ℝ^({shape_text(shape)})", rf"\mathbb{{R}}^{{{sizes}}}")
+    return Line(None, IN, space, reason)
+
+
 @dataclass(frozen=True)
 class Block:
     """Lines that belong together, under a title (none when it is "")."""
@@ -67,12 +102,12 @@ class Block:
             head = f"{indent}{left}{' ' * (room - cell_width(left))} {line.relation.text} "
             gap = " " * (max(column - cell_width(text), 0) + 3)
             rows.append(f"{head}{text}{gap}{line.reason}".rstrip())
-            rows += [" " * cell_width(head) + row for row in _below(notes)]
+            rows += [" " * cell_width(head) + row for row in below(notes)]
         return "\n".join(rows)
 
     def cells(self, html: bool = False) -> list[tuple[str, str, str, str]]:
         """Return left side, relation, right side and reason of each line, in LaTeX."""
-        paint = _Page() if html else _Paper()
+        paint = Page() if html else Paper()
         return [
             (
                 latex_of(line.left, paint) if line.left else "",
@@ -120,12 +155,12 @@ class Board:
         Raises:
             MissingDependencyError: when latex2mathml is not installed.
         """
-        return _math([row for block in self.blocks for row in [*_rows(block), ""]][:-1], True)
+        return table([row for block in self.blocks for row in [*_rows(block), ""]][:-1], True)
 
     def html(self) -> str:
         """Return the board as HTML; as preformatted text when latex2mathml is not installed."""
         try:
-            parts = [f"<div>{_titled(b)}{_math(_rows(b))}</div>" for b in self.blocks]
+            parts = [f"<div>{_titled(b)}{table(_rows(b))}</div>" for b in self.blocks]
         except MissingDependencyError:
             return f"<pre>{escape(self.text)}</pre>"
         notes = "".join(f"<p>{escape(note)}</p>" for note in self.notes)
@@ -164,44 +199,6 @@ class Shown:
         }
 
 
-class _Paper(Paint):
-    """LaTeX with xcolor, or MathJax."""
-
-    def factor(self, number: int, latex: str) -> str:
-        color = factor_color(number)
-        rgb = ",".join(str(int(color[k : k + 2], 16)) for k in (1, 3, 5))
-        return rf"\textcolor[RGB]{{{rgb}}}{{{latex}}}"
-
-    def reason(self, words: str) -> str:
-        return rf"\text{{{words}}}" if words else ""
-
-
-class _Page(_Paper):
-    """LaTeX on its way to MathML.
-
-    Braces and the brackets of matrices are drawn as borders: without a mathematical font a
-    browser does not stretch them.
-    """
-
-    def factor(self, number: int, latex: str) -> str:
-        return rf"\textcolor{{{factor_color(number)}}}{{{latex}}}"
-
-    def brace(self, latex: str, words: str) -> str:
-        return rf"\underset{{{words}}}{{\style{{{_BRACE}}}{{{latex}}}}}"
-
-    def reason(self, words: str) -> str:
-        return rf"\textcolor{{#6b7280}}{{\text{{{words}}}}}" if words else ""
-
-
-_BRACE = (
-    "border:solid currentcolor;border-width:0 0 1.5px;border-radius:0 0 6px 6px;"
-    "padding:0 3px 3px;margin-bottom:2px"
-)
-_MATRIX = (
-    "border:solid currentcolor;border-width:0 1.2px;border-radius:5px;padding:0 2px;margin:0 2px"
-)
-
-
 def _titled(block: Block) -> str:
     return f"<p>{escape(visible(block.title))}</p>" if block.title else ""
 
@@ -213,62 +210,6 @@ def _rows(block: Block) -> list[str]:
         for k, cell in enumerate(cells):
             side = ("right", "center", "left", "left")[k]
             pad = "0.3em 0.15em" if k < 3 else "0.3em 2em"
-            inner.append(f'<mtd style="text-align:{side};padding:{pad}">{_inside(cell)}</mtd>')
+            inner.append(f'<mtd style="text-align:{side};padding:{pad}">{inside(cell)}</mtd>')
         rows.append(f"<mtr>{''.join(inner)}</mtr>")
     return rows
-
-
-def _inside(latex: str) -> str:
-    """Return the MathML of a cell without the element <math> around it."""
-    if not latex:
-        return "<mrow></mrow>"
-    start, end = r"\begin{bmatrix}", r"\end{bmatrix}"
-    drawn = latex.replace(start, rf"\style{{{_MATRIX}}}{{\begin{{matrix}}")
-    element = mathml(drawn.replace(end, r"\end{matrix}}"))
-    return element[element.index(">") + 1 : element.rindex("</math>")]
-
-
-def _math(rows: Sequence[str], display: bool = False) -> str:
-    gap = '<mtr><mtd><mspace height="1em"></mspace></mtd></mtr>'
-    body = "".join(row or gap for row in rows)
-    shown = ' display="block"' if display else ""
-    return (
-        f'<math xmlns="http://www.w3.org/1998/Math/MathML"{shown}>'
-        f'<mtable displaystyle="true">{body}</mtable></math>'
-    )
-
-
-# -- what stands under a line of text ------------------------------------------------------------
-
-
-def _below(notes: list[Under]) -> list[str]:
-    """Return the rows under a line: shapes and numbers in the middle, then braces, then words."""
-    rows: list[str] = []
-    for note in sorted((n for n in notes if not n.brace), key=lambda n: (n.start, n.end)):
-        at = note.start + max(note.end - note.start - cell_width(note.text), 0) // 2
-        _put(rows, 0, at, note.text)
-    braces = sorted((n for n in notes if n.brace), key=lambda n: (n.start, n.end))
-    base = len(rows)
-    for note in braces:
-        width = note.end - note.start
-        whole = f"╰─ {note.text} ─╯"
-        if cell_width(whole) <= width:
-            dashes = "─" * (width - cell_width(whole))
-            _put(rows, base, note.start, f"╰─ {note.text} ─{dashes}╯")
-        else:
-            row = _put(rows, base, note.start, "╰" + "─" * max(width - 2, 0) + "╯")
-            _put(rows, row + 1, note.start, note.text)
-    return rows
-
-
-def _put(rows: list[str], first: int, at: int, text: str) -> int:
-    """Put text into the first row from `first` on that is free there; return the row."""
-    k = first
-    while True:
-        if k == len(rows):
-            rows.append("")
-        used = cell_width(rows[k])
-        if used == 0 or used + 1 <= at:
-            rows[k] += " " * (at - used) + text
-            return k
-        k += 1

@@ -7,24 +7,17 @@ from typing import Any
 
 import sympy as sp
 
+from graphgrad.drawing.palette import badge
 from graphgrad.graph import Node
-from graphgrad.proof.board import ABOUT, EQUAL, Line
-from graphgrad.proof.canonical import Algebra, Reading
+from graphgrad.proof.board import EQUAL, Line, relation
+from graphgrad.proof.canonical import Algebra
 from graphgrad.proof.chains import Chain, Numbers, Term
 from graphgrad.proof.links import Link, Links
-from graphgrad.proof.marks import (
-    Mark,
-    Pair,
-    badge,
-    bracketed,
-    letter,
-    number_mark,
-    product,
-    template,
-    total,
-)
+from graphgrad.proof.marks import Mark, Pair, bracketed, letter, product, total
+from graphgrad.proof.numerals import number_mark
+from graphgrad.proof.scribe import Reading
 
-__all__ = ["ChainForm", "derivative", "known_before", "relation", "symbol_of"]
+__all__ = ["ChainForm", "derivative", "known_before", "symbol_of"]
 
 LONGEST_CLOSED = 30
 """Operations of a form in the variables alone that is still worth a line."""
@@ -43,11 +36,6 @@ def derivative(y: Mark, x: Mark, d: Pair = Pair("∂", r"\partial ")) -> Mark:  
 def symbol_of(links: Links, link: Link) -> Mark:
     """Return a factor in symbols, ∂y/∂x."""
     return derivative(links.names[link.node], links.names[link.source])
-
-
-def relation(mark: Mark) -> Pair:
-    """Return = where all numbers have all their digits, else ≈."""
-    return EQUAL if mark.all_exact else ABOUT
 
 
 def known_before(mark: Mark, value: Mark | None) -> Mark:
@@ -157,8 +145,10 @@ class ChainForm:
         if known is None:
             made = self.links.partial(link)
             reading = self.algebra.read(made) if len(link.edges) > 1 else None
-            usable = reading is not None and reading.expression.is_finite is not False
-            known = self.algebra.mark(reading) if usable else self.links.notation.write(made)
+            if reading is None or reading.expression.is_finite is False:
+                known = self.links.notation.write(made)
+            else:
+                known = self.algebra.mark(reading)
             self._formulas_of[link] = known
         return known
 
@@ -237,10 +227,4 @@ def _pieces(text: str) -> list[str]:
 
 
 def _is_number(mark: Mark) -> bool:
-    return not mark.inner and mark.text.lstrip("−").replace(".", "").isdigit()
-
-
-def equation(left: Mark, right: Mark) -> Mark:
-    """Return left = right, or left ≈ right, as one mark."""
-    sign = relation(right)
-    return template(f"#1 {sign.text} #2", rf"#1 {sign.latex} #2", [left, right], -5)
+    return str(mark).lstrip("−").replace(".", "").isdigit()

@@ -7,7 +7,6 @@ which they are first written (`Numbers`), and find how much of a chain stood in 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from graphgrad.graph import Edge, Node
@@ -97,10 +96,3 @@ class Numbers:
                 found[edge] = (*found.get(edge, ()), number)
         return found
 
-
-def order_of(links: Links, targets: Sequence[Node]) -> list[Node]:
-    """Return the lettered nodes on the way to any target, users before inputs."""
-    leading = {n for w in targets for n in links.leading_to(w)}
-    if links.tape.root not in leading:
-        return []
-    return [n for n in reversed(links.tape.nodes) if n in leading and n in links.letters]

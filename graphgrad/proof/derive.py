@@ -17,108 +17,31 @@ are shown, else after ≈.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from graphgrad import dtypes
-from graphgrad.drawing.palette import badge, factor_color
 from graphgrad.errors import GradientError, GraphError
 from graphgrad.explain.numbers import DIGITS
 from graphgrad.explain.steps import Wording
-from graphgrad.graph import Edge, Node, NumberOrArray, describe
+from graphgrad.graph import Node, NumberOrArray, describe
 from graphgrad.ops.define import Elementwise
-from graphgrad.proof.board import EQUAL, Block, Board, Line, Shown
+from graphgrad.proof.board import EQUAL, Block, Board, Line, value_line
 from graphgrad.proof.chain_form import ChainForm, derivative
 from graphgrad.proof.chains import Chain, Numbers, Term, chains
+from graphgrad.proof.derivation import Derivation, Part
 from graphgrad.proof.forward import forward_block, notes_of
 from graphgrad.proof.links import Links
-from graphgrad.proof.marks import Mark, Pair, number_mark
-from graphgrad.proof.matrix_form import MatrixForm, value_line
+from graphgrad.proof.marks import Mark, Pair
+from graphgrad.proof.matrix_form import MatrixForm
+from graphgrad.proof.numerals import number_mark
 from graphgrad.proof.recursive_form import RecursiveForm
 from graphgrad.recorder import Tape, tape
 
-__all__ = ["Derivation", "Part", "derive"]
+__all__ = ["derive"]
 
 FORMS = ("products", "recursion")
-
-
-@dataclass(frozen=True)
-class Part:
-    """The derivation of one leaf.
-
-    Attributes:
-        wrt: the leaf.
-        lines: what stands on the board for it.
-        terms: the products whose sum it is; empty in the recursive form.
-        value: ∂L/∂wrt in this run.
-    """
-
-    wrt: Node
-    lines: tuple[Line, ...]
-    terms: tuple[Term, ...]
-    value: NumberOrArray
-
-
-class Derivation(Shown):
-    """A derivation on the board; made by `derive`. `str` of it is text to read.
-
-    Attributes:
-        tape: the run whose numbers it shows.
-        parts: one per leaf, in order.
-        form: ``"products"`` or ``"recursion"``.
-        board: all lines and notes.
-        colors: the colour of each edge that is part of a factor.
-        badges: the number of each such edge, as a circled digit; several where an edge is part of
-            several factors, which then share the colour of the first.
-
-    Example:
-        >>> import graphgrad as gg
-        >>> w = gg.var("w", 3.0)
-        >>> d = gg.derive((gg.var("x", 2.0) * w).named("z"), w)
-        >>> print(d.parts[0].lines[0])
-        ∂z/∂w = x
-    """
-
-    def __init__(self, tape: Tape, parts: Sequence[Part], form: str, board: Board, numbers: Numbers):
-        self.tape, self.parts, self.form, self.board = tape, tuple(parts), form, board
-        self._numbers = numbers
-
-    def __repr__(self) -> str:
-        names = ", ".join(describe(p.wrt) for p in self.parts)
-        return f"<Derivation of {describe(self.tape.root)} with respect to {names}>"
-
-    @property
-    def steps(self) -> list[Line]:
-        """All lines of all leaves, in order."""
-        return [line for part in self.parts for line in part.lines]
-
-    @property
-    def lines(self) -> list[Line]:
-        """The same as `steps`."""
-        return self.steps
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """The conventions a reader has to know."""
-        return self.board.notes
-
-    @cached_property
-    def numbers(self) -> dict[Edge, tuple[int, ...]]:
-        """The numbers of the factors that each edge is part of."""
-        return self._numbers.by_edge()
-
-    @cached_property
-    def colors(self) -> dict[Edge, str]:
-        """The colour of each edge that is part of a factor."""
-        return {edge: factor_color(numbers[0]) for edge, numbers in self.numbers.items()}
-
-    @cached_property
-    def badges(self) -> dict[Edge, str]:
-        """The circled numbers of each edge that is part of a factor."""
-        return {edge: "".join(map(badge, n)) for edge, n in self.numbers.items()}
 
 
 def derive(
@@ -167,10 +90,11 @@ def derive(
         raise GraphError(f"form {form!r}: expected 'products' or 'recursion'")
     if not 1 <= digits <= 17:
         raise GraphError(f"digits={digits}: expected 1 to 17")
-    if recorded.seed.shape != ():
+    if recorded.root.shape != () or recorded.seed != 1:
         raise GradientError(
-            f"derivation of {describe(recorded.root)} with shape {recorded.root.shape}: expected "
-            f"a scalar; take .sum() or .mean() first"
+            f"derivation of {describe(recorded.root)} with shape {recorded.root.shape} and "
+            f"cotangent {recorded.seed}: expected a scalar with the cotangent 1; take .sum() or "
+            f".mean() first"
         )
     return _Writer(recorded, targets, form, every, digits).derivation()
 
@@ -184,6 +108,11 @@ def _targets(wrt: Node | Iterable[Node]) -> list[Node]:
             raise GradientError(
                 f"{describe(node)} is {node.dtype}: only floating nodes carry gradients"
             )
+        if not node.active:
+            raise GradientError(
+                f"{describe(node)} depends on no variable: derive towards a variable, made with "
+                f"gg.var"
+            )
     if not targets:
         raise GradientError("derive: no node to differentiate towards was given")
     return targets
@@ -196,11 +125,12 @@ class _Writer:
         self, run: Tape, targets: list[Node], form: str | None, every: bool | None, digits: int
     ) -> None:
         self.tape, self.targets, self.digits = run, targets, digits
-        known = [t for t in targets if t in set(run.nodes)]
+        self.nodes = set(run.nodes)
+        known = [t for t in targets if t in self.nodes]
         self.links = Links(run, Wording(run, digits), known, every)
         self.numbers = Numbers()
         self.routes: Mapping[Node, list[Chain] | None] = {
-            t: chains(self.links, t) if t in set(known) else [] for t in targets
+            t: chains(self.links, t) if t in self.nodes else [] for t in targets
         }
         self.scalar = self._is_scalar(known)
         self.form = self._form(form)
@@ -265,7 +195,7 @@ class _Writer:
 
     def _zero(self, target: Node, value: Any) -> Line:
         reason = "no path with a gradient leads there"
-        if target not in set(self.tape.nodes):
+        if target not in self.nodes:
             reason = "the loss does not depend on it"
         return Line(self._left(target), EQUAL, number_mark(0.0), reason)
 
@@ -284,7 +214,7 @@ class _Writer:
         return self.form == "products" and len(routes) > 1 and min(map(len, routes)) == 1
 
     def _value(self, target: Node) -> NumberOrArray:
-        known = self.tape.adjoint(target) if target in set(self.tape.nodes) else None
+        known = self.tape.adjoint(target) if target in self.nodes else None
         if known is not None:
             return known
         return 0.0 if target.shape == () else np.zeros(target.shape, target.dtype)

@@ -16,7 +16,7 @@ import sympy as sp
 
 from graphgrad.proof.texts import text
 
-__all__ = ["Condition", "conditions", "kink", "listed", "without_implied"]
+__all__ = ["Condition", "always", "conditions", "kink", "listed", "without_implied"]
 
 SMALL = 60
 """Operations of a part whose sign SymPy is asked for."""
@@ -28,13 +28,18 @@ class Condition:
 
     Attributes:
         kind: ``"positive"``, ``"nonzero"``, ``"kink"`` (not zero, for there the derivative
-            jumps), ``"within"`` (between −1 and 1), ``"broken"`` (no whole number), ``"uncut"``
+            jumps), ``"jump"`` (not zero, for there the value itself jumps), ``"within"`` (between −1 and 1), ``"broken"`` (no whole number), ``"uncut"``
             (the point (x, y) of an angle does not lie on the half-line y = 0, x ≤ 0).
         parts: the expression it speaks of; two for ``"uncut"``, y and x.
     """
 
     kind: str
     parts: tuple[Any, ...]
+
+    @property
+    def sharp(self) -> str:
+        """What there is where it is not met: "kink" or "jump"; "" for the end of a domain."""
+        return {"kink": "kink", "jump": "jump", "broken": "jump"}.get(self.kind, "")
 
     @property
     def symbols(self) -> set[Any]:
@@ -89,13 +94,14 @@ class Condition:
             "positive": lambda: u <= 0,
             "nonzero": lambda: u == 0,
             "kink": lambda: u == 0,
+            "jump": lambda: u == 0,
             "within": lambda: np.abs(u) >= 1,
             "broken": lambda: u == np.floor(u),
             "uncut": lambda: (u == 0) & (found[-1] <= 0),
         }[self.kind]()
         if not np.any(bad):
             return "inside"
-        return "kink" if self.kind in ("kink", "broken") else "outside"
+        return "kink" if self.sharp else "outside"
 
 
 def kink(s: Any) -> Condition:
@@ -130,7 +136,7 @@ def conditions(e: Any) -> list[Condition]:
     found: dict[Condition, None] = {}
     for part in dict.fromkeys(sp.preorder_traversal(e)):
         for condition in _of(part):
-            if condition.symbols and not _always(condition):
+            if condition.symbols and not always(condition):
                 found[condition] = None
     return sorted(without_implied(found), key=lambda c: c.text())
 
@@ -151,13 +157,13 @@ def _of(e: Any) -> list[Condition]:
     return [Condition("positive", (e.base,))]
 
 
-def _always(condition: Condition) -> bool:
+def always(condition: Condition) -> bool:
     """Return whether a condition holds for all real values, as far as SymPy knows."""
     u = condition.parts[0]
-    if condition.kind not in ("positive", "nonzero") or u.count_ops() > SMALL:
+    if condition.kind in ("within", "broken", "uncut") or u.count_ops() > SMALL:
         return False
     for form in (u, sp.together(u)):
-        if form.is_positive or (condition.kind == "nonzero" and form.is_nonzero):
+        if form.is_positive or (condition.kind != "positive" and form.is_nonzero):
             return True
     return False
 
@@ -168,12 +174,13 @@ def without_implied(found: Iterable[Condition]) -> list[Condition]:
     positive = {c.parts[0] for c in kept if c.kind == "positive"}
     within = {1 - c.parts[0] ** 2 for c in kept if c.kind == "within"}
     origins = {c.parts[0] ** 2 + c.parts[1] ** 2 for c in kept if c.kind == "uncut"}
+    sharp = {c.parts[0] for c in kept if c.sharp}
     result = []
     for c in kept:
         u = c.parts[0]
-        weaker = c.kind in ("nonzero", "kink") and (u in positive or -u in positive)
+        weaker = c.kind in ("nonzero", "kink", "jump") and (u in positive or -u in positive)
         roots = c.kind in ("positive", "nonzero") and sp.expand(u) in within
-        weakest = c.kind == "nonzero" and Condition("kink", (u,)) in kept
+        weakest = c.kind == "nonzero" and u in sharp
         if not (weaker or roots or weakest or u in origins):
             result.append(c)
     return result

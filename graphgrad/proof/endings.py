@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,48 +11,266 @@ import numpy as np
 import sympy as sp
 
 from graphgrad.errors import GraphError
-from graphgrad.explain.names import pretty
 from graphgrad.explain.latex import latex_name
-from graphgrad.explain.numbers import number, shape_text
-from graphgrad.graph import Node, ancestors, refresh
+from graphgrad.explain.numbers import digest, number, shape_text
+from graphgrad.graph import Node, ancestors, evaluate, refresh
 from graphgrad.ops.define import Elementwise
 from graphgrad.proof.bridge import expressions, tree_size
 from graphgrad.proof.budget import Budget, attempt
-from graphgrad.proof.domains import Condition, conditions
+from graphgrad.proof.domains import Condition, always
 from graphgrad.proof.entries import boxed, run
-from graphgrad.proof.numeric import Comparison, compare_gradient
-from graphgrad.proof.partials import CHECKED, PROVED, UNDECIDED, WRONG, Proof, prove_partial
+from graphgrad.proof.numeric import Comparison, compare_function
+from graphgrad.proof.partials import CHECKED, PROVED, UNDECIDED, WRONG, Proof
 from graphgrad.proof.precise import PRECISE, OutsideError, number_of
 from graphgrad.proof.report import Row
-from graphgrad.proof.structures import proof_of
-from graphgrad.proof.texts import latex, shortened, text
+from graphgrad.proof.texts import latex, shortened
 from graphgrad.proof.whole import MOST_WORK, Whole
-from graphgrad.proof.wording import EVERYWHERE, MASKED, TIED, Words, digits
+from graphgrad.proof.wording import EVERYWHERE, TIED, Words, digits
 
 __all__ = ["Endings"]
 
-SHORT = 60
+SHORT = 200
 """Operations of a whole derivative that is worth printing."""
+WRITTEN = 400
+"""Operations of a whole formula whose parts SymPy is asked about."""
 LISTED = 3
 CLOSE = 1e-9
 
 
 class Endings:
-    """The rows of one graph that speak of the whole of it."""
+    """The rows of one graph that speak of the whole of it.
 
-    def __init__(self, y: Node, words: Words, budget: Budget):
-        self.y, self.words, self.budget = y, words, budget
+    Args:
+        y: the root.
+        words: the names of its nodes.
+        found: what was proved about the edges of each node, for the domains.
+        budget: the time that may be spent.
+    """
+
+    def __init__(self, y: Node, words: Words, found: Mapping[Node, Sequence[Proof]], budget: Budget):
+        self.y, self.words, self.found, self.budget = y, words, found, budget
         self.order = ancestors(y)
         self.whole = Whole(y, budget)
-        self.name = words.names[y]
-        self._domains = self._conditions()
+        self._parts = self._expressions()
+        self._here = self._numbers_here()
 
     def rows(self) -> Iterator[Row]:
         """Yield a row per variable, then the one about the value."""
         start = time.perf_counter()
         for x, proof in self.whole.prove():
-            yield self._leaf(x, proof, time.perf_counter() - start)
+            now = time.perf_counter()
+            yield self._leaf(x, self._stepped(x, proof), now - start)
             start = time.perf_counter()
         value = self._value()
         if value is not None:
             yield value
+
+    # -- variables ---------------------------------------------------------------------------
+
+    def _leaf(self, x: Node, proof: Proof, seconds: float) -> Row:
+        name, root = self.words.names[x], self.words.names[self.y]
+        formula, rule = self._formulas(x)
+        domain, note = self._domain(x)
+        entries = f"  [{shape_text(x.shape)}]" if x.shape else ""
+        weighed = "" if self.y.shape == () else f", {root} weighed by any g"
+        return Row(
+            "leaf", f"∂{root}/∂{name}", proof.status,
+            of=f"end to end{entries}{weighed}",
+            formula=self._shown(formula, x) or "of the whole formula, too long to print",
+            rule=self._shown(rule, x) or self._size_of(x),
+            difference="0" if proof.status == PROVED else "", method=proof.method, domain=domain,
+            note="; ".join(t for t in (note, *proof.notes) if t),
+            point={n: digits(v) for n, v in proof.point.items()},
+            values=None if proof.values is None else (digits(proof.values[0]), digits(proof.values[1])),
+            seconds=seconds, tex=self._tex(x, formula, rule),
+        )  # fmt: skip
+
+    def _tex(self, x: Node, formula: Any, rule: Any) -> dict[str, str]:
+        y, name = latex_name(self.words.names[self.y]), latex_name(self.words.names[x])
+        tex = {"where": rf"\partial {y} / \partial {name}"}
+        if self._shown(formula, x):
+            tex["formula"] = latex(formula)
+        if self._shown(rule, x):
+            tex["rule"] = latex(rule)
+        return tex
+
+    @staticmethod
+    def _shown(e: Any, x: Node) -> str:
+        if e is None:
+            return ""
+        shown = shortened(e)
+        if shown.startswith("(") and shown.endswith("operations)"):
+            return ""
+        first = f"[{','.join('0' * len(x.shape))}]" if x.shape else ""
+        return f"entry {first}: {shown}" if first else shown
+
+    def _size_of(self, x: Node) -> str:
+        nodes = len(set(ancestors(self.whole.gradients[x])) - set(self.order))
+        return f"the gradient graph, {nodes} nodes"
+
+    def _formulas(self, x: Node) -> tuple[Any, Any]:
+        """Return SymPy's derivative and the gradient graph as expressions, where they are short.
+
+        Of an array, those for its first entry.
+        """
+        gradient = self.whole.gradients[x]
+        if not x.size or not self._parts or tree_size([self.y, gradient])[0] > SHORT:
+            return None, None
+        weights = self.whole.weights()
+        leaves = {n: e for n, e in self._parts.items() if n.is_leaf}
+        if self.whole.cotangent is not None:
+            leaves[self.whole.cotangent] = weights
+
+        def both() -> tuple[Any, Any]:
+            total = sp.Add(*(weights * self._parts[self.y]).ravel().tolist())
+            derivative = sp.diff(total, self._parts[x].ravel()[0])
+            return derivative, expressions([gradient], leaves)[gradient].ravel()[0]
+
+        formula, rule = attempt(both, 1.0, (None, None))
+        if formula is not None and formula.has(sp.Derivative, sp.Subs, sp.DiracDelta):
+            return None, rule
+        return formula, rule
+
+    def _expressions(self) -> dict[Node, Any]:
+        """Return every node of a small graph as an expression; nothing for others."""
+        if tree_size([self.y])[0] > WRITTEN:
+            return {}
+        found: dict[Node, Any] = attempt(lambda: expressions([self.y], {}), 1.0, {})
+        return found
+
+    # -- domains -----------------------------------------------------------------------------
+
+    def _domain(self, x: Node) -> tuple[str, str]:
+        """Return where the derivative towards x holds, and what to say of the current values."""
+        reached = {x}
+        texts: dict[str, str] = {}
+        notes: dict[str, None] = {}
+        for node in self.order:
+            if not any(n in reached for n in node.inputs):
+                continue
+            reached.add(node)
+            for proof in self.found.get(node, ()):
+                names = self.words.symbol_names(node, proof)
+                kept = [c for c in proof.conditions if not self._holds(node, proof, c)]
+                texts.update(self._listed(node, kept, names))
+                notes[self.words.here(node, proof, kept)] = None
+        return _joined(texts), "; ".join(t for t in list(notes)[: LISTED + 1] if t)
+
+    def _listed(self, node: Node, kept: list[Condition], names: Any) -> Iterator[tuple[str, str]]:
+        if kept and not isinstance(node.primitive, Elementwise):
+            yield f"{TIED} in {self.words.names[node]}", "kink"
+            return
+        for c in kept:
+            every = "every entry of " if node.shape else ""
+            yield every + c.text(names), c.sharp
+
+    def _holds(self, node: Node, proof: Proof, c: Condition) -> bool:
+        """Return whether a condition always holds, given what the node's inputs are."""
+        if not self._parts or any(n.shape for n in node.inputs):
+            return False
+        values = {s: self._parts[n][()] for s, n in zip(proof.symbols, node.inputs)}
+        if not c.symbols <= set(values):
+            return False
+        inner = Condition(c.kind, tuple(p.xreplace(values) for p in c.parts))
+        return bool(attempt(lambda: always(inner), 0.5, False))
+
+    # -- numbers -----------------------------------------------------------------------------
+
+    def _numbers_here(self) -> dict[Node, Any] | None:
+        """Return the gradients at the current values in floats; None without finite values."""
+        whole = self.whole
+        if not whole.valued or not whole.leaves:
+            return None
+        seed = {}
+        if whole.cotangent is not None:
+            rng = np.random.default_rng(0)
+            seed = {whole.cotangent: rng.normal(size=self.y.shape)}
+        self._seed = seed.get(whole.cotangent) if seed else np.float64(1)
+        if not np.all(np.isfinite(refresh(self.y))):
+            return None
+        found = evaluate([whole.gradients[x] for x in whole.leaves], seed)
+        return dict(zip(whole.leaves, map(np.asarray, found), strict=True))
+
+    def _stepped(self, x: Node, proof: Proof) -> Proof:
+        """Return the proof together with what the complex step says at the current values."""
+        if self._here is None or proof.status == WRONG:
+            return proof
+        scalar = all(n.shape == () for n in self.order)
+        if proof.status == PROVED and scalar and len(self.order) > SHORT:
+            return proof
+        found: list[Comparison] = attempt(lambda: self._compare(x), self.budget.left + 0.2, [])
+        if not found:
+            return proof
+        bad = [c for c in found if not c.ok]
+        if not bad:
+            return self._agreed(x, proof, found[0].method, scalar)
+        first = bad[0]
+        numbers = f"{number(first.actual, 6)} against {number(first.expected, 6)}"
+        if proof.status == UNDECIDED and not self._domain(x)[1]:
+            values = (number_of(first.expected), number_of(first.actual))
+            point = {n.name: sp.Float(float(refresh(n)), 17) for n in self.whole.leaves if not n.shape}
+            return replace(proof, status=WRONG, method=f"{first.method} at the current values",
+                           point=point, values=values)  # fmt: skip
+        note = f"in floats, at the current values, the {first.method} differs: {numbers}"
+        return replace(proof, notes=(*proof.notes, note))
+
+    def _agreed(self, x: Node, proof: Proof, method: str, scalar: bool) -> Proof:
+        shapes = "" if x.shape == () and scalar else ", in the real shapes"
+        if proof.status == UNDECIDED:
+            text = f"{method} at the current values{shapes}; by other means: {proof.method}"
+            return replace(proof, status=CHECKED, method=text)
+        if scalar:
+            return proof
+        return replace(proof, method=f"{proof.method}; {method} at the current values{shapes}")
+
+    def _compare(self, x: Node) -> list[Comparison]:
+        assert self._here is not None
+
+        def value(xs: Sequence[Any], analytic: bool = False) -> Any:
+            return np.sum(self._seed * evaluate([self.y], {x: xs[0]}, analytic=analytic)[0])
+
+        size = float(np.sum(np.abs(self._seed * refresh(self.y))))
+        return compare_function(
+            value, [self._here[x]], [refresh(x)], names=[x.name], size=size,
+            analytic=lambda xs: value(xs, True),
+        )  # fmt: skip
+
+    def _value(self) -> Row | None:
+        """Return the row that compares the formula's value with the computed one."""
+        if self._here is None or self.whole.work() > MOST_WORK or not self.budget.left:
+            return None
+        known = {
+            n: boxed(n.shape, [number_of(v) for v in np.ravel(refresh(n)).tolist()])
+            for n in self.whole.variables
+        }
+        try:
+            found = run([self.y], known, PRECISE)
+        except (OutsideError, GraphError):
+            return None
+        expected = np.array([float(v) for v in found[self.y].ravel()])
+        actual = np.ravel(np.asarray(refresh(self.y), float))
+        scale = max((abs(float(v)) for e in found.values() for v in e.ravel()), default=1.0)
+        error = float(np.max(np.abs(expected - actual), initial=0.0))
+        same = error <= CLOSE * max(scale, 1e-300)
+        shown = [" ".join(digest(v.reshape(self.y.shape), 6)) for v in (expected, actual)]
+        return Row(
+            "value", f"value of {self.words.names[self.y]}", CHECKED if same else WRONG,
+            of="at the current values", formula=shown[0], rule=shown[1],
+            method="the formulas in 120 digits give the computed value"
+            if same else f"formula and program differ by {number(error)}",
+            domain="",
+        )  # fmt: skip
+
+
+def _joined(texts: Mapping[str, str]) -> str:
+    """Return conditions in one line, those at kinks and jumps last and called so."""
+    if not texts:
+        return EVERYWHERE
+    parts = []
+    for kind in dict.fromkeys(["", *sorted(set(texts.values()))]):
+        found = [t for t, sharp in texts.items() if sharp == kind]
+        more = f" and {len(found) - LISTED} more" if len(found) > LISTED else ""
+        word = f" ({kind}{'s' * (len(found) > 1)})" if kind else ""
+        if found:
+            parts.append(f"{', '.join(found[:LISTED])}{more}{word}")
+    return ", ".join(parts)

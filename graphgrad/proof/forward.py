@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from graphgrad.graph import CONSTANT, VARIABLE, Node
-from graphgrad.proof.board import EQUAL, Block, Line
-from graphgrad.proof.chain_form import equation
+from graphgrad.graph import VARIABLE, Node
+from graphgrad.proof.board import EQUAL, Block, Line, equation, sequence, value_line
 from graphgrad.proof.links import Links
-from graphgrad.proof.marks import Mark, Pair
-from graphgrad.proof.matrix_form import matrix_mark, sequence
+from graphgrad.proof.marks import Mark, Pair, template
+from graphgrad.proof.numerals import matrix_mark
 
 if TYPE_CHECKING:
-    from graphgrad.proof.derive import Part, _Writer
+    from graphgrad.proof.derivation import Part
+    from graphgrad.proof.derive import _Writer
 
 __all__ = ["forward_block", "notes_of"]
 
@@ -69,9 +69,6 @@ def _given(links: Links, node: Node) -> Mark:
     value = _value(links, node)
     if value is not None:
         return equation(links.names[node], value)
-    from graphgrad.proof.matrix_form import value_line
-    from graphgrad.proof.marks import template
-
     space = value_line(links.tape.value(node), links.wording.digits).right
     return template("#1 ∈ #2", r"#1 \in #2", [links.names[node], space], -5)
 
@@ -83,7 +80,9 @@ def notes_of(writer: _Writer, parts: Sequence[Part]) -> tuple[str, ...]:
     text = "\n".join(str(line) for part in parts for line in part.lines)
     notes = []
     if writer.form == "recursion":
-        notes.append(f"x̄ stands for d{root}/dx, all paths counted: each user y of x adds ȳ · ∂y/∂x.")
+        notes.append(
+            f"x̄ stands for d{root}/dx, all paths counted: each user y of x adds ȳ · ∂y/∂x."
+        )
     mixed = [links.names[t].text for t in writer.targets if writer.mixed(t)]
     for name in dict.fromkeys(mixed):
         notes.append(
@@ -105,16 +104,16 @@ def notes_of(writer: _Writer, parts: Sequence[Part]) -> tuple[str, ...]:
 
 def _conventions(links: Links, targets: Iterable[Node]) -> list[str]:
     """Return the conventions at kinks of the operations passed, and where this run meets one."""
-    found: dict[str, Any] = {}
+    found: dict[str, bool] = {}
     for target in targets:
         for node in links.leading_to(target):
             p = node.primitive
             if node is target or not p.convention:
                 continue
-            at = _at_kink(links, node)
-            found[p.convention] = found.get(p.convention, False) or at
+            text = f"Convention for {p.name}: {p.convention}"
+            found[text] = found.get(text, False) or _at_kink(links, node)
     return [
-        f"Convention: {text}" + (" This run is at such a point." if at else "")
+        text + (" This run is at such a point." if at else "")
         for text, at in sorted(found.items())
     ]
 
@@ -126,6 +125,3 @@ def _at_kink(links: Links, node: Node) -> bool:
     value = links.tape.value(node.inputs[0])
     return any(k.at == (value,) for k in p.kinks)
 
-
-def _unused(node: Node) -> bool:
-    return node.primitive is CONSTANT

@@ -7,22 +7,22 @@ g(x) = f(x) − f(0) is not additive: g(u + v) ≠ g(u) + g(v), which no linear 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import product as pairs
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import sympy as sp
 
 from graphgrad.errors import GraphError
 from graphgrad.explain.numbers import DIGITS, number
-from graphgrad.graph import VARIABLE, Node, ancestors, describe, evaluate, var
-from graphgrad.proof.board import EQUAL, Block, Board, Line, Shown
-from graphgrad.proof.canonical import Algebra, Reading
-from graphgrad.proof.chain_form import relation
-from graphgrad.proof.marks import Mark, letter, number_mark, template, total
+from graphgrad.graph import VARIABLE, Node, ancestors, describe, var
+from graphgrad.proof.additivity import Witness, find
+from graphgrad.proof.board import EQUAL, Block, Board, Line, Shown, relation
+from graphgrad.proof.canonical import Algebra, terms_of
+from graphgrad.proof.marks import Mark, letter, signed_total, template, total
 from graphgrad.proof.notation import Notation
+from graphgrad.proof.numerals import number_mark
+from graphgrad.proof.scribe import Reading
 from graphgrad.scalars import expand
 
 __all__ = ["Collapse", "Witness", "collapse", "three_two_two_one"]
@@ -31,20 +31,8 @@ MOST_NODES = 2000
 """Nodes of a network, written out in scalars, that is still multiplied out."""
 
 
-@dataclass(frozen=True)
-class Witness:
-    """Two inputs at which additivity fails.
-
-    Attributes:
-        u, v: the inputs, one number per entry.
-        parts: g(u) + g(v), with g(x) = f(x) − f(0).
-        whole: g(u + v).
-    """
-
-    u: tuple[float, ...]
-    v: tuple[float, ...]
-    parts: float
-    whole: float
+MOST_TERMS = 3000
+"""Terms it may then have."""
 
 
 class Collapse(Shown):
@@ -136,11 +124,27 @@ class _Collapser:
     def result(self) -> Collapse:
         reading = self.algebra.read(self.flat)
         symbols = [self.algebra.symbol(n) for n in self.entries]
+        if reading is not None:
+            if terms_of(reading.expression, MOST_TERMS) > MOST_TERMS:
+                raise GraphError(
+                    f"multiplied out, {describe(self.y)} has more than {MOST_TERMS} terms: take a "
+                    f"smaller network"
+                )
+            reading = replace(reading, order=self._outermost_first(reading.order))
         found = None if reading is None else _affine(reading.expression, symbols)
         first = Line(self.left, EQUAL, self.notation.write(self.flat))
         if reading is not None and found is not None:
             return self._affine(first, reading, *found)
         return self._curved(first)
+
+    def _outermost_first(self, order: Sequence[Any]) -> tuple[Any, ...]:
+        """Return symbols by their distance from the output: w₁₁ before w₇ before w₁."""
+        depth = {self.flat: 0}
+        for node in reversed(self.order):
+            for x in node.inputs:
+                depth[x] = max(depth.get(x, 0), depth.get(node, 0) + 1)
+        known = {self.algebra.symbol(n): depth.get(n, 0) for n in self.leaves}
+        return tuple(sorted(order, key=lambda s: known.get(s, 0)))
 
     # -- affine ----------------------------------------------------------------------------------
 
@@ -158,23 +162,46 @@ class _Collapser:
             if slope != 0:
                 terms.append(_times(mark(slope), self.letters[node], slope == 1))
         if rest != 0 or not terms:
-            terms.append(_grouped(mark(rest), bool(terms)))
+            terms.append(_grouped(_longest_first(rest, mark), bool(terms)))
         whole = total(terms)
         lines = [first]
         if str(whole) != str(first.right):
             lines.append(
                 Line(None, relation(whole), whole, "multiplied out, collected by inputs")
             )
+        numbers = self._numbers([*slopes, rest])
+        if numbers is not None and str(numbers) != str(whole):
+            lines.append(Line(None, relation(numbers), numbers, "with the current weights"))
         names = ", ".join(str(self.letters[n]) for n in self.entries)
         kind = "linear" if rest == 0 else "affine"
         note = f"{self.left} is {kind} in {names}: however many layers, one layer does the same."
         board = Board((Block(tuple(lines)),), (note,))
         return Collapse(True, board, coefficients, str(mark(rest)))
 
-    # -- not affine --------------------------------------------------------------------------------
+    def _numbers(self, coefficients: Sequence[Any]) -> Mark | None:
+        """Return the affine function with numbers in it; None when a weight has no value."""
+        weights = [n for n in self.leaves if n not in self.entries]
+        if any(n._value is None for n in weights):
+            return None
+        given = {self.algebra.symbol(n): float(n._value) for n in weights}
+        floats = {s: sp.Float(v, 17) for s, v in given.items()}
+        values = [e.xreplace(floats) for e in coefficients]
+        if not all(v.is_Number for v in values):
+            return None
+        marks = [number_mark(abs(float(v)), self.digits) for v in values]
+        terms = [
+            (float(v) < 0, _times(m, self.letters[n], m.text == "1"))
+            for n, m, v in zip(self.entries, marks, values)
+            if v != 0
+        ]
+        if values[-1] != 0 or not terms:
+            terms.append((float(values[-1]) < 0, marks[-1]))
+        return signed_total(terms)
+
+    # -- not affine ----------------------------------------------------------------------------
 
     def _curved(self, first: Line) -> Collapse:
-        witness = next(self._witnesses(), None)
+        witness = find(self.flat, self.entries)
         if witness is None:
             note = f"{self.left} is no polynomial of degree 1, but no two inputs tried show it."
             return Collapse(None, Board((Block((first,)),), (note,)), {})
@@ -193,26 +220,8 @@ class _Collapser:
         board = Board((Block((first,)), Block(tuple(lines), "Two inputs")), notes)
         return Collapse(False, board, {}, "", witness)
 
-    def _witnesses(self) -> Iterator[Witness]:
-        n = len(self.entries)
-        g = self._centered()
-        for u, v in _tries(n):
-            with np.errstate(all="ignore"):
-                parts, whole = g(u) + g(v), g(u + v)
-            scale = max(abs(parts), abs(whole), abs(g(u)), abs(g(v)))
-            if np.isfinite(scale) and abs(parts - whole) > 1e-9 * max(scale, 1e-300):
-                yield Witness(tuple(u.tolist()), tuple(v.tolist()), parts, whole)
-
-    def _centered(self) -> Callable[[Any], float]:
-        def f(x: Any) -> float:
-            return float(evaluate([self.flat], dict(zip(self.entries, x)))[0])
-
-        start = f(np.zeros(len(self.entries)))
-        return lambda x: f(x) - start
-
-
 def _affine(expression: Any, symbols: Sequence[Any]) -> tuple[list[Any], Any] | None:
-    """Return the coefficients of a polynomial of degree at most 1, and the rest; None for others."""
+    """Return the coefficients of a polynomial of degree 1 or 0, and the rest; else None."""
     if not expression.is_polynomial(*symbols):
         return None
     slopes = [sp.expand(sp.diff(expression, s)) for s in symbols]
@@ -229,6 +238,13 @@ def _times(slope: Mark, name: Mark, one: bool) -> Mark:
     return name if one else template("#1·#2", r"#1 \cdot #2", [slope, name], 2)
 
 
+def _longest_first(rest: Any, mark: Callable[[Any], Mark]) -> Mark:
+    """Return the constant, products of many weights first: w₂·b₁ + b₂."""
+    parts = sorted(sp.Add.make_args(rest), key=lambda t: -len(t.free_symbols))
+    marks = [mark(t) for t in parts]
+    return mark(rest) if any(m.negative for m in marks) else total(marks)
+
+
 def _grouped(rest: Mark, later: bool) -> Mark:
     """Return the constant, in brackets when it is a sum after others."""
     inside = rest.binds[0] <= 1 and later
@@ -243,18 +259,6 @@ def _row(values: Sequence[float], digits: int) -> Mark:
 def _valued(left: str, value: float, digits: int) -> Line:
     mark = number_mark(value, digits)
     return Line(letter(left, left), relation(mark), mark)
-
-
-def _tries(n: int) -> Iterator[tuple[Any, Any]]:
-    """Yield pairs of inputs: opposite ones first, which show a kink at 0, then small integers."""
-    basis = np.eye(n)
-    for size, e in pairs((1.0, 4.0, 0.25), basis):
-        yield size * e, -size * e
-    for a, b in pairs(basis, basis):
-        yield a, -2 * b
-    drawn = np.random.default_rng(0)
-    for _ in range(200):
-        yield drawn.integers(-5, 6, n).astype(float), drawn.integers(-5, 6, n).astype(float)
 
 
 def three_two_two_one(activation: Callable[[Any], Any] | None = None) -> Node:

@@ -159,10 +159,7 @@ class Links:
         known = self._copies.get(node)
         if known is not None:
             return known
-        if node in self.letters:
-            made = self.letter(node)
-        else:
-            made = self._rebuilt(node)
+        made = self.letter(node) if node in self.letters else self._rebuilt(node)
         self._copies[node] = made
         return made
 

@@ -4,7 +4,7 @@ A `Mark` is a template with places #1, #2 … for its inner marks, once in text 
 and what may stand about it: the number (hence the colour) of a factor, something under it such as
 its shape, a brace with a word. Brackets come from binding strengths when it is written.
 
-What one can do: make marks (`letter`, `number_mark`, `template`, `product`, `total`), write one
+What one can do: make marks (`letter`, `template`, `product`, `total`), write one
 as text together with what stands under it (`text_of`), or as LaTeX (`latex_of`).
 """
 
@@ -15,14 +15,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from graphgrad.drawing.palette import badge
 from graphgrad.drawing.terminal.canvas import cell_width
-from graphgrad.explain.numbers import DIGITS, latex_number, number
 from graphgrad.primitive import ATOM
 
 __all__ = [
-    "CHAIN", "Mark", "Paint", "Pair", "Under", "badge", "bracketed", "exactly", "latex_of", "letter",
-    "number_mark", "product", "template", "text_of", "total",
+    "CHAIN", "Mark", "Paint", "Pair", "Under", "bracketed", "latex_of", "letter", "operation",
+    "product",
+    "signed_total", "template", "text_of", "total",
 ]  # fmt: skip
 
 CHAIN = 1.5
@@ -118,29 +117,6 @@ def letter(text: str, latex: str) -> Mark:
     return Mark(text, latex, (), (LETTER if raised[0] else ATOM, LETTER if raised[1] else ATOM))
 
 
-def exactly(value: float, text: str) -> bool:
-    """Return whether a number's text is the number, to the precision of a float."""
-    plain = text.replace("−", "-").replace("∞", "inf")
-    try:
-        shown = float(plain)
-    except ValueError:
-        return True
-    return shown == value or value != value or abs(shown - value) <= 1e-13 * abs(value)
-
-
-def number_mark(value: Any, digits: int = DIGITS) -> Mark:
-    """Return a number as a mark.
-
-    Example:
-        >>> str(number_mark(-2.5)), number_mark(1 / 3).exact
-        ('−2.5', False)
-    """
-    text, latex = number(value, digits), latex_number(value, digits)
-    binds = 3 if text.startswith("−") else ATOM
-    scientific = 2 if r"\cdot" in latex else binds
-    return Mark(text, latex, (), (binds, scientific), exact=exactly(float(value), text))
-
-
 def template(
     text: str,
     latex: str,
@@ -152,12 +128,23 @@ def template(
     return Mark(text, latex, tuple(inner), (binds, binds if latex_binds is None else latex_binds))
 
 
+def operation(text: str, latex: str, inner: Sequence[Mark], binds: float) -> Mark:
+    """Return an operation's template of the rule book with its operands put in.
+
+    In LaTeX a fraction needs no brackets beside a sign, and what ends with an exponent needs them
+    below another one.
+    """
+    tall = LETTER if latex.startswith(r"\frac") else binds
+    raised = re.search(r"\^\{[^{}]*\}$", latex) is not None
+    return template(text, latex, inner, binds, min(tall, LETTER) if raised else tall)
+
+
 def product(factors: Sequence[Mark]) -> Mark:
     """Return a chain of factors with dots between them; one factor is itself.
 
     Example:
-        >>> str(product([number_mark(2), number_mark(-3)]))
-        '2 · (−3)'
+        >>> str(product([letter("a", "a"), letter("b", "b")]))
+        'a · b'
     """
     return _joined(factors, " · ", r" \;\cdot\; ", CHAIN)
 
@@ -165,6 +152,23 @@ def product(factors: Sequence[Mark]) -> Mark:
 def total(terms: Sequence[Mark]) -> Mark:
     """Return a sum; one term is itself."""
     return _joined(terms, " + ", " + ", 1)
+
+
+def signed_total(terms: Sequence[tuple[bool, Mark]]) -> Mark:
+    """Return a sum of terms, each with whether it is subtracted: −a + b − c.
+
+    Example:
+        >>> str(signed_total([(False, letter("a", "a")), (True, letter("b", "b"))]))
+        'a − b'
+    """
+    text = latex = ""
+    for k, (negative, _) in enumerate(terms):
+        sign = ("−" if negative else "") if k == 0 else (" − " if negative else " + ")
+        text += f"{sign}#{k + 1}"
+        latex += f"{sign}#{k + 1}".replace("−", "-")
+    if len(terms) == 1 and not terms[0][0]:
+        return terms[0][1]
+    return template(text, latex, [mark for _, mark in terms], 1)
 
 
 def _joined(marks: Sequence[Mark], text: str, latex: str, binds: float) -> Mark:
@@ -260,7 +264,8 @@ def _needs_brackets(mark: Mark, style: int, text: str, place: re.Match[str]) -> 
     """Return whether the mark at a place binds less than the place; style 0 is text, 1 LaTeX."""
     start, end = place.span()
     k = int(place[1]) - 1
-    enclosed = text[start - 1 : start] == "{" and text[end : end + 1] == "}"
+    around = text[max(start - 1, 0) : start], text[end : end + 1]
+    enclosed = around in (("{", "}"), ("(", ")"), ("(", ","))
     here, inner = mark.binds[style], mark.inner[k].binds[style]
     if here == ATOM or enclosed or text == place[0]:
         return False

@@ -8,73 +8,28 @@ and a vector is a column.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
 
+from graphgrad.drawing.palette import badge
 from graphgrad.explain.formulas import operation_template
-from graphgrad.explain.numbers import DIGITS, SMALL, latex_number, number, shape_text
 from graphgrad.graph import CONSTANT, Edge, Node, const, evaluate, var
 from graphgrad.ops.define import Elementwise
-from graphgrad.proof.board import EQUAL, IN, Line
-from graphgrad.proof.chain_form import derivative, known_before, relation, symbol_of
+from graphgrad.proof.array_forms import matrix_shape, shape_pair
+from graphgrad.proof.board import EQUAL, Line, relation, value_line
+from graphgrad.proof.chain_form import derivative, known_before, symbol_of
 from graphgrad.proof.chains import Chain, Numbers, Term
 from graphgrad.proof.links import Link, Links
-from graphgrad.proof.marks import (
-    Mark,
-    Pair,
-    badge,
-    bracketed,
-    exactly,
-    letter,
-    number_mark,
-    product,
-    template,
-)
-from graphgrad.proof.notation import Notation, matrix_shape, shape_pair
+from graphgrad.proof.marks import Mark, Pair, bracketed, product, template
+from graphgrad.proof.notation import Notation
+from graphgrad.proof.numerals import matrix_mark, number_mark
 
-__all__ = ["MatrixForm", "matrix_mark", "value_line"]
+__all__ = ["MatrixForm"]
 
 Mode = Literal["primes", "formulas", "values"]
-WIDEST = 6
 _FUNCTION = re.compile(r"([^\W\d]\w*(?: σ)?)\(#1\)")
 _TEX_FUNCTION = re.compile(r"(.+?)\\left\(#1\\right\)")
-
-
-def matrix_mark(value: Any, digits: int = DIGITS) -> Mark | None:
-    """Return a small array as a matrix, vectors as columns; None when it is too large.
-
-    Example:
-        >>> str(matrix_mark(np.array([1.0, -2.0]))), str(matrix_mark(np.array([[1.0], [0.5]]).T))
-        ('[1 −2]ᵀ', '[1 0.5]')
-    """
-    array = np.asarray(value)
-    if array.ndim == 0:
-        return number_mark(array[()], digits)
-    if array.ndim > 2 or not 0 < array.size <= SMALL:
-        return None
-    rows = array.reshape(matrix_shape(array.shape))
-    if rows.shape[1] > WIDEST:
-        return None
-    texts = [[number(v, digits) for v in row] for row in rows]
-    column = rows.shape[1] == 1 < rows.shape[0]
-    text = "; ".join(" ".join(row) for row in ([*zip(*texts)] if column else texts))
-    latex = r" \\ ".join(" & ".join(latex_number(v, digits) for v in row) for row in rows)
-    exact = all(exactly(float(v), t) for v, t in zip(np.ravel(rows), sum(texts, [])))
-    made = letter(f"[{text}]{'ᵀ' if column else ''}", "")
-    return made.marked(latex=rf"\begin{{bmatrix}} {latex} \end{{bmatrix}}", exact=exact)
-
-
-def value_line(value: Any, digits: int, reason: str = "") -> Line:
-    """Return = the array, or ∈ its space when it is large."""
-    mark = matrix_mark(value, digits)
-    if mark is not None:
-        return Line(None, relation(mark), mark, reason)
-    shape = matrix_shape(np.shape(value))
-    sizes = r" \times ".join(map(str, shape))
-    space = letter(f"ℝ^({shape_text(shape)})", rf"\mathbb{{R}}^{{{sizes}}}")
-    return Line(None, IN, space, reason)
 
 
 class MatrixForm:
@@ -177,12 +132,13 @@ class MatrixForm:
         made = links.pullback(link, g, primes)
         writer = Notation({**links.notation.letters, g: above}, self.digits)
         writer.spine = _between(g, made)
-        missing = False
+        missing, n = False, self.numbers[link]
 
         def decorate(x: Node, mark: Mark, turned: bool) -> Mark:
             nonlocal missing
             if writer.thin(x):
-                return mark
+                number = number_mark(np.ravel(self._evaluated(x))[0], self.digits)
+                return (number if mode == "values" else mark).within(factor=n)
             shape = matrix_shape(x.shape)
             under = (shape_pair(shape[::-1] if turned else shape),)
             if mode == "values":
@@ -190,7 +146,7 @@ class MatrixForm:
                 shown = matrix_mark(value.T if turned else value, self.digits)
                 missing |= shown is None
                 mark = shown or mark
-            return mark.within(factor=self.numbers[link], under=under)
+            return mark.within(factor=n, under=under)
 
         writer.decorate = decorate
         mark = writer.write(made)
@@ -241,9 +197,3 @@ def _between(g: Node, made: Node) -> set[Node]:
         if any(x in found for x in node.inputs):
             found.add(node)
     return found
-
-
-def sequence(marks: Sequence[Mark]) -> Mark:
-    """Return marks side by side with commas."""
-    places = [f"#{k + 1}" for k in range(len(marks))]
-    return template(", ".join(places), r",\; ".join(places), marks, -6)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import itertools
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,7 @@ from graphgrad.graph import Node, apply, var
 from graphgrad.ops.define import Elementwise
 from graphgrad.primitive import Settings
 from graphgrad.proof.bridge import SYMPY
+from graphgrad.proof.budget import attempt
 from graphgrad.proof.decide import vanishes
 from graphgrad.proof.domains import Condition, conditions, kink, without_implied
 from graphgrad.proof.entries import boxed, run
@@ -26,7 +27,7 @@ from graphgrad.proof.exact import exact, key_of
 from graphgrad.proof.precise import PRECISE, OutsideError, agreed, number_of, slope
 from graphgrad.proof.sides import ManySidesError, Sides, branches
 
-__all__ = ["CHECKED", "PROVED", "UNDECIDED", "WRONG", "Proof", "prove_partial"]
+__all__ = ["CHECKED", "PROVED", "UNDECIDED", "WRONG", "Proof", "on_sides", "prove_partial"]
 
 PROVED, CHECKED, UNDECIDED, WRONG = "proved", "checked", "not decided", "WRONG"
 POINTS = 20
@@ -44,10 +45,12 @@ class Proof:
         derivative: SymPy's derivative of the formula, by side: (switches with sides, expression).
         rule: the rule's expression.
         symbols: one per input of the primitive.
+        masks: those of them that stand for masks.
         result: the letter that stands for the primitive's result in `rule`.
         conditions: where it holds.
         point: for a wrong rule, a point (exact number per symbol) at which the two differ.
         values: the derivative's and the rule's number there.
+        notes: what else is to be said.
         seconds: what it took.
     """
 
@@ -56,10 +59,12 @@ class Proof:
     derivative: Sequence[tuple[Mapping[Any, Any], Any]] = ()
     rule: Any = None
     symbols: Sequence[Any] = ()
+    masks: Collection[Any] = ()
     result: Any = None
     conditions: Sequence[Condition] = ()
     point: Mapping[Any, Any] = field(default_factory=dict)
     values: tuple[Any, Any] | None = None
+    notes: Sequence[str] = ()
     seconds: float = 0.0
 
 
@@ -85,8 +90,10 @@ def prove_partial(p: Elementwise, i: int, settings: Settings, masks: Sequence[bo
 def _proved(key: Any, i: int, masks: tuple[bool, ...]) -> Proof:
     p, _, settings = key
     start = time.perf_counter()
-    work = _Partial(p, i, dict(settings), masks)
-    proof = work.proof()
+    try:
+        proof = _Partial(p, i, dict(settings), masks).proof()
+    except Exception as problem:  # a block of the rule book may hold any mistake
+        proof = Proof(UNDECIDED, f"rule or formula cannot be run: {problem!r}")
     return Proof(**{**proof.__dict__, "seconds": time.perf_counter() - start})
 
 
@@ -115,11 +122,11 @@ class _Partial:
         derivative = [(s.switches, sp.diff(f, x)) for s, (f, _) in sides]
         shown: dict[str, Any] = {
             "derivative": derivative, "rule": self._plain_rule(), "symbols": self.symbols,
+            "masks": {s for s, m in zip(self.symbols, self.masks, strict=True) if m},
             "result": self.result, "conditions": self._conditions(sides),
         }  # fmt: skip
         if methods and all(methods):
-            each = f"{_worst(methods)}, on each of {len(sides)} sides"
-            return Proof(PROVED, methods[0] if len(sides) == 1 else each, **shown)
+            return Proof(PROVED, max(methods, key=len) + on_sides(len(sides)), **shown)
         return self._by_numbers(shown)
 
     def _on_side(self, sides: Sides) -> tuple[Any, Any]:
@@ -154,27 +161,43 @@ class _Partial:
             for s in (*side.switches, *side.apart):
                 if s not in masks:
                     found[kink(s)] = None
-        kept = without_implied(found)
-        return [c for c in kept if not (c.kind == "kink" and self._smooth_at(c.parts[0], sides))]
+        known = []
+        for c in found:
+            kind = self._at_switch(c.parts[0], sides) if c.kind == "kink" else c.kind
+            known += [Condition(kind, c.parts)] if kind else []
+        return without_implied(known)
 
-    def _smooth_at(self, s: Any, sides: Sequence[tuple[Sides, tuple[Any, Any]]]) -> bool:
-        """Return whether function and rule pass s = 0 without a jump, in value and derivative."""
+    def _at_switch(self, s: Any, sides: Sequence[tuple[Sides, tuple[Any, Any]]]) -> str:
+        """Return "jump", "kink", or "" where function and rule pass s = 0 smoothly."""
         x = self.symbols[self.i]
         for symbol in sorted(s.free_symbols, key=str):
             if sp.diff(s, symbol).is_Rational and sp.diff(s, symbol) != 0:
                 at = {symbol: symbol - s / sp.diff(s, symbol)}
                 break
         else:
-            return False
+            return "kink"
         operands = self._plain()
         formula = SYMPY.apply(self.p, operands, self.settings)
         rule = self._rule_with(SYMPY, operands, formula)
-        try:
-            values = {sp.simplify(f.subs(at)) for _, (f, _) in sides}
-            slopes = {sp.simplify(sp.diff(f, x).subs(at)) for _, (f, _) in sides}
-            return len(values) == 1 and slopes == {sp.simplify(rule.subs(at))}
-        except (ArithmeticError, NotImplementedError, TypeError, ValueError):
-            return False
+        beside = [f for side, (f, _) in sides if self._beside(side, s, at)]
+
+        def kind() -> str:
+            if len({sp.simplify(f.subs(at)) for f in beside}) > 1:
+                return "jump"
+            slopes = {sp.simplify(sp.diff(f, x).subs(at)) for f in beside}
+            return "" if slopes == {sp.simplify(rule.subs(at))} else "kink"
+
+        found: str = attempt(kind, 1.0, "kink")
+        return found
+
+    @staticmethod
+    def _beside(side: Sides, s: Any, at: dict[Any, Any]) -> bool:
+        """Return whether a side touches s = 0: no other switch stands against it there."""
+        for other, taken in side.switches.items():
+            value = other.subs(at)
+            if other != s and value.is_number and bool(value > 0) != bool(taken == 1):
+                return False
+        return True
 
     # -- numbers ---------------------------------------------------------------------------
 
@@ -218,5 +241,6 @@ class _Partial:
         return [*diagonal, *map(list, rest)]
 
 
-def _worst(methods: Sequence[str]) -> str:
-    return max(methods, key=len)
+def on_sides(count: int) -> str:
+    """Return what is added to a proof that was made on every side of the kinks one by one."""
+    return "" if count == 1 else ", on both sides" if count == 2 else f", on each of {count} sides"

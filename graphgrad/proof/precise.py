@@ -20,7 +20,7 @@ from graphgrad.primitive import Primitive, Settings
 from graphgrad.proof.entries import boxed, each, run
 from graphgrad.proof.exact import exact, key_of, template
 
-__all__ = ["DIGITS", "PRECISE", "OutsideError", "agreed", "number_of", "points", "slope", "weighed"]
+__all__ = ["DIGITS", "KINK", "PRECISE", "OutsideError", "agreed", "number_of", "points", "slope", "weighed"]
 
 DIGITS = 120
 CONTEXT = mpmath.mp.clone()
@@ -31,6 +31,7 @@ TURN, FLAT = CONTEXT.mpf(10) ** -15, CONTEXT.mpf(10) ** -30
 """How far the slopes on both sides may differ, where there is no kink."""
 MOST = 40
 """Digits that two numbers are compared to."""
+KINK = "a kink"
 LARGEST = 64
 """Binary digits of the largest exponent: beyond, exp is as good as infinite."""
 MPF = CONTEXT.mpf
@@ -211,7 +212,7 @@ def slope(
     right, left = (ahead - middle) / STEP, (middle - behind) / STEP
     allowed = TURN * max(abs(right), abs(left)) + FLAT * (1 + abs(middle))
     if abs(right - left) > allowed:
-        raise OutsideError("a kink")
+        raise OutsideError(KINK)
     return (ahead - behind) / (2 * STEP), abs(middle)
 
 

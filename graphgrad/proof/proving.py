@@ -11,20 +11,18 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
-
 from graphgrad import dtypes
 from graphgrad.errors import GradientError, GraphError
 from graphgrad.explain.formulas import render
 from graphgrad.explain.names import pretty
-from graphgrad.graph import Node, ancestors, describe, refresh
+from graphgrad.graph import Node, ancestors, describe
 from graphgrad.ops.define import Elementwise
 from graphgrad.proof.budget import Budget
 from graphgrad.proof.endings import Endings
 from graphgrad.proof.exact import key_of
-from graphgrad.proof.partials import UNDECIDED, Proof, prove_partial
+from graphgrad.proof.partials import Proof, prove_partial
 from graphgrad.proof.report import Report, Row
-from graphgrad.proof.structures import prove_structure
+from graphgrad.proof.structures import LATE, prove_structure
 from graphgrad.proof.wording import Words
 
 __all__ = ["verify"]
@@ -64,8 +62,9 @@ def verify(y: Node, *, budget: float = BUDGET) -> Report:
         raise GradientError(f"{what}: only floating nodes have derivatives to verify")
     clock = Budget(budget)
     order = ancestors(y)
-    words = Words(order)
-    rows = [*_edges(order, words, clock), *Endings(y, words, clock).rows()]
+    edges = _Edges(order, clock)
+    rows = list(edges.rows())
+    rows += Endings(y, edges.words, edges.found, clock).rows()
     return Report(_title(y), rows, clock.spent, clock.seconds, _notes(order))
 
 
@@ -82,46 +81,55 @@ def _notes(order: Sequence[Node]) -> list[str]:
     )
     if not still:
         return []
-    edges = "1 edge" if still == 1 else f"{still} edges"
-    return [f"{edges} into constants and masks carry no gradient: there is nothing to prove."]
+    edges = "1 edge carries" if still == 1 else f"{still} edges carry"
+    return [f"{edges} no gradient (from constants, masks, positions): there is nothing to prove."]
 
 
-def _edges(order: Sequence[Node], words: Words, clock: Budget) -> Iterator[Row]:
-    """Yield a row per edge through which a gradient can flow."""
-    edges = [
-        (node, i)
-        for node in order
-        if node.active
-        for i, x in enumerate(node.inputs)
-        if x.active and node.primitive.has_rule(i)
-    ]
-    counts = Counter(map(_kind, edges))
-    if len(edges) > MANY:
+class _Edges:
+    """The edges of a graph through which a gradient can flow, and their rows.
+
+    Attributes:
+        words: the names of the nodes.
+        found: what was proved about the edges of each node.
+    """
+
+    def __init__(self, order: Sequence[Node], clock: Budget):
+        self.words, self.clock = Words(order), clock
+        self.found: dict[Node, list[Proof]] = {}
+        self.edges = [
+            (node, i)
+            for node in order
+            if node.active
+            for i, x in enumerate(node.inputs)
+            if x.active and node.primitive.has_rule(i)
+        ]
+
+    def rows(self) -> Iterator[Row]:
+        """Yield a row per edge; where there are many, a row per rule."""
+        if len(self.edges) <= MANY:
+            for node, i in self.edges:
+                yield self._row(node, i, 1)
+            return
+        counts = Counter(map(_kind, self.edges))
         first: dict[Any, tuple[Node, int]] = {}
-        for edge in edges:
+        for edge in self.edges:
             first.setdefault(_kind(edge), edge)
-        for kind, edge in first.items():
-            yield _row(*edge, words, clock, counts[kind])
-        return
-    for node, i in edges:
-        yield _row(node, i, words, clock, 1)
+        for kind, (node, i) in first.items():
+            yield self._row(node, i, counts[kind])
+
+    def _row(self, node: Node, i: int, count: int) -> Row:
+        p = node.primitive
+        if not isinstance(p, Elementwise):
+            proof, method = prove_structure(node, i, self.clock.left)
+            self.found.setdefault(node, []).append(proof)
+            return self.words.structure(node, i, proof, method, count)
+        masks = [x.dtype is dtypes.BOOL for x in node.inputs]
+        proof = prove_partial(p, i, node.settings, masks) if self.clock.left else LATE
+        self.found.setdefault(node, []).append(proof)
+        return self.words.edge(node, i, proof, count)
 
 
 def _kind(edge: tuple[Node, int]) -> Any:
     node, i = edge
     shapes = () if isinstance(node.primitive, Elementwise) else tuple(x.shape for x in node.inputs)
     return key_of(node.primitive, len(node.inputs), node.settings), i, shapes
-
-
-def _row(node: Node, i: int, words: Words, clock: Budget, count: int) -> Row:
-    if not clock.left:
-        late = Proof(UNDECIDED, "time was up")
-        if isinstance(node.primitive, Elementwise):
-            return Row("edge", words.derivative(node, i), UNDECIDED, of=words.definition(node),
-                       method="time was up", count=count)  # fmt: skip
-        return words.structure(node, i, late, late.method, count)
-    if isinstance(node.primitive, Elementwise):
-        masks = [x.dtype is dtypes.BOOL for x in node.inputs]
-        return words.edge(node, i, prove_partial(node.primitive, i, node.settings, masks), count)
-    proof, method = prove_structure(node, i)
-    return words.structure(node, i, proof, method, count)

@@ -9,16 +9,18 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+from graphgrad.drawing.palette import badge
 from graphgrad.explain.latex import latex_adjoint
 from graphgrad.explain.steps import adjoint, plain
 from graphgrad.graph import Node
-from graphgrad.proof.board import EQUAL, Line
-from graphgrad.proof.chain_form import ChainForm, equation, known_before, relation, symbol_of
+from graphgrad.proof.array_forms import shape_pair
+from graphgrad.proof.board import EQUAL, Line, relation, value_line
+from graphgrad.proof.chain_form import ChainForm, known_before, symbol_of
 from graphgrad.proof.chains import Numbers
 from graphgrad.proof.links import Link, Links
-from graphgrad.proof.marks import Mark, Pair, badge, bracketed, letter, number_mark, product, total
-from graphgrad.proof.matrix_form import MatrixForm, Mode, value_line
-from graphgrad.proof.notation import shape_pair
+from graphgrad.proof.marks import Mark, Pair, bracketed, letter, product, total
+from graphgrad.proof.matrix_form import MatrixForm, Mode
+from graphgrad.proof.numerals import number_mark
 
 __all__ = ["RecursiveForm"]
 
@@ -119,8 +121,3 @@ class RecursiveForm:
             link, up.within(under=(shape_pair(link.node.shape),)), mode
         )
 
-
-def defined(links: Links, node: Node, value: Mark | None) -> Mark:
-    """Return a letter's formula and value, as on the board before a derivation."""
-    formula = links.definition(node)
-    return formula if value is None else equation(formula, value)

@@ -202,5 +202,5 @@ def _merged(rows: Sequence[Row]) -> Iterator[Row]:
         if key not in seen:
             seen.add(key)
             more = totals[key] - 1
-            also = f" and {more} more such edge{'s' * (more > 1)}" if more else ""
+            also = f"\nand {more} more" if more else ""
             yield replace(row, where=row.where + also, count=totals[key])

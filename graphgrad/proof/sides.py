@@ -47,9 +47,12 @@ class Sides:
         order: the switches in the order they were met, for `branches`.
     """
 
-    def __init__(self, path: Sequence[int] | None = None):
-        """Take the sides in `path` for the switches in order, then 1; letters when it is None."""
-        self.path = path
+    def __init__(self, path: Sequence[int] | None = None, split: int = SPLIT):
+        """Take the sides in `path` for the switches in order, then 1; letters when it is None.
+
+        A switch that holds up to `split` letters of others is looked at on each of their sides.
+        """
+        self.path, self.split = path, split
         self.switches: dict[Any, Any] = {}
         self.apart: dict[Any, None] = {}
         self.steps: dict[Any, Any] = {}
@@ -118,7 +121,7 @@ class Sides:
         With many letters a switch stays one switch: there would be too many sides.
         """
         letters = sorted(s.free_symbols & self.letters, key=str) if self.path is None else []
-        if not 0 < len(letters) <= SPLIT:
+        if not 0 < len(letters) <= self.split:
             return None
         h = letters[0]
         return h, s.xreplace({h: sp.Integer(1)}), s.xreplace({h: sp.Integer(0)})

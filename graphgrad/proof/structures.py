@@ -10,7 +10,8 @@ from __future__ import annotations
 import functools
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,19 +20,24 @@ import sympy as sp
 from graphgrad import dtypes
 from graphgrad.graph import CONSTANT, Node, apply, const, refresh, var
 from graphgrad.primitive import Case, Primitive
+from graphgrad.proof.budget import Budget, attempt
 from graphgrad.proof.decide import vanishes
 from graphgrad.proof.domains import Condition, conditions, kink, without_implied
 from graphgrad.proof.entries import boxed, each, run
-from graphgrad.proof.partials import CHECKED, ENOUGH, POINTS, PROVED, UNDECIDED, WRONG, Proof
-from graphgrad.proof.precise import MOST, PRECISE, OutsideError, agreed, number_of, slope
+from graphgrad.proof.numeric import Comparison, compare_function
+from graphgrad.proof.partials import CHECKED, ENOUGH, POINTS, PROVED, UNDECIDED, WRONG, Proof, on_sides
+from graphgrad.proof.precise import KINK, MOST, PRECISE, OutsideError, agreed, number_of, slope
 from graphgrad.proof.sides import ManySidesError, Sides, branches
 from graphgrad.shapes import Shape
 
-__all__ = ["Use", "cases_of", "prove_entries", "use_of"]
+__all__ = ["Use", "at_kink", "cases_of", "prove_entries", "prove_structure", "together",
+    "use_of"]
 
 SMALL = 700
 """Entries of the largest Jacobian that is proved entry by entry at a use's own shapes."""
 SIDES = 128
+STATUSES = (PROVED, CHECKED, UNDECIDED, WRONG)
+LATE = Proof(UNDECIDED, "time was up")
 
 
 class Use(NamedTuple):
@@ -108,6 +114,94 @@ def prove_entries(use: Use, i: int) -> Proof:
     return Proof(**{**proof.__dict__, "seconds": time.perf_counter() - start})
 
 
+def prove_structure(node: Node, i: int, seconds: float) -> tuple[Proof, str]:
+    """Prove the backward rule of input i of a node: algebra, and numbers where it is large.
+
+    Returns:
+        The proof, and in words how it was found.
+    """
+    if node.size * node.inputs[i].size <= SMALL and sum(x.size for x in node.inputs) <= SMALL:
+        proof = prove_entries(use_of(node), i) if seconds else LATE
+        return proof, f"{proof.method}, in every entry" if proof.status == PROVED else proof.method
+    clock = Budget(max(seconds, 1e-3))
+    uses = [use for use in cases_of(node.primitive) if len(use.inputs) > i]
+    proof = together([prove_entries(use, i) if clock.left else LATE for use in uses])
+    if proof.status in (WRONG, UNDECIDED):
+        return proof, proof.method
+    bad = [c for c in attempt(lambda: _stepped(node, i), seconds, []) if not c.ok]
+    if bad:
+        values = (number_of(bad[0].expected), number_of(bad[0].actual))
+        wrong = Proof(WRONG, f"{bad[0].method} in the real shapes", values=values)
+        return wrong, wrong.method
+    return proof, f"{proof.method}; complex step in the real shapes"
+
+
+def together(proofs: Sequence[Proof]) -> Proof:
+    """Return what proofs at several shapes amount to; the worst, and proved if one is and all hold.
+
+    Example:
+        >>> import graphgrad as gg
+        >>> uses = cases_of(gg.PRIMITIVES["outer"])
+        >>> together([prove_entries(use, 0) for use in uses]).method
+        'same expression, in every entry at 1 small shape'
+    """
+    worst = max(proofs, key=lambda proof: STATUSES.index(proof.status), default=LATE)
+    algebra = [proof for proof in proofs if proof.status == PROVED]
+    found = without_implied(c for proof in proofs for c in proof.conditions)
+    if worst.status in (WRONG, UNDECIDED) or not algebra:
+        return replace(worst, conditions=found)
+    shapes = "1 small shape" if len(algebra) == 1 else f"{len(algebra)} small shapes"
+    method = f"{max({proof.method for proof in algebra}, key=len)}, in every entry at {shapes}"
+    more = len(proofs) - len(algebra)
+    if more:
+        method += f"; at {more} more {worst.method.partition(';')[0]}"
+    seconds = sum(proof.seconds for proof in proofs)
+    return replace(algebra[0], method=method, conditions=found, seconds=seconds)
+
+
+def _stepped(node: Node, i: int) -> list[Comparison]:
+    """Compare the rule with the complex step on random numbers in the node's own shapes."""
+    rng = np.random.default_rng(0)
+    p, settings = node.primitive, node.settings
+    xs = [
+        np.asarray(refresh(x)) if _positions(x) else np.asarray(rng.normal(size=x.shape))[()]
+        for x in node.inputs
+    ]
+    g = np.asarray(rng.normal(size=node.shape))[()]
+    y = p.forward(*xs, **settings)
+    rule = p.vjp(i, g, y, xs, settings)
+    gradient = np.zeros_like(xs[i]) + rule
+
+    def value(at: Sequence[Any], function: Any = p.forward) -> Any:
+        return np.sum(g * function(*xs[:i], at[0], *xs[i + 1 :], **settings))
+
+    continued = p.analytic or p.forward
+    size = float(np.sum(np.abs(g * y)))
+    return compare_function(
+        value, [gradient], [xs[i]], analytic=lambda at: value(at, continued), size=size
+    )
+
+
+def at_kink(node: Node) -> bool:
+    """Return whether the node's current inputs lie where it has a kink or jump."""
+    if node.size * max(x.size for x in node.inputs) > SMALL:
+        return False
+    xs = [x for x in node.inputs if dtypes.is_float(x.dtype)]
+    known = {
+        x: boxed(x.shape, [number_of(v) for v in np.ravel(refresh(x)).tolist()])
+        for x in node.inputs
+    }
+    draw = random.Random(0)
+    weights = boxed(node.shape, [number_of(draw.random()) for _ in range(node.size)])
+    for x in xs:
+        direction = boxed(x.shape, [number_of(draw.random()) for _ in range(x.size)])
+        try:
+            slope(node, weights, known, x, direction)
+        except OutsideError as problem:
+            return str(problem) == KINK
+    return False
+
+
 class _Entries:
     """Letters for one use of a primitive, and its rule for one input run on them."""
 
@@ -121,24 +215,31 @@ class _Entries:
         self.letters = {x: _letters(x) for x in (*self.y.inputs, self.cotangent)}
 
     def proof(self) -> Proof:
-        """Return the proof: by algebra in every entry and on every side."""
-        methods: dict[str, None] = {}
+        """Return the proof: by algebra in every entry and on every side, else by numbers."""
         found: dict[Condition, None] = {}
-        count = 0
         try:
-            for sides, (values, rule) in branches(self._on_side, SIDES):
-                count += 1
-                found.update(self._conditions(sides, values, rule))
-                for at, expected, actual in self._pairs(values, rule):
-                    method = vanishes(expected - actual)
-                    if not method:
-                        return self._by_numbers(f"no proof by algebra in entry {list(at)}")
-                    methods[method] = None
+            sides = branches(self._on_side, SIDES)
+            method, count = self._algebra(sides, found)
+            method += on_sides(count) if method else ""
         except ManySidesError:
-            return self._by_numbers(f"more than {SIDES} sides for algebra")
-        worst = max(methods, key=len, default="no entries")
-        sides_text = f", on each of {count} sides" if count > 1 else ""
-        return Proof(PROVED, worst + sides_text, conditions=without_implied(found))
+            return self._by_numbers(f"more than {SIDES} sides for algebra", found)
+        if method:
+            return Proof(PROVED, method, conditions=without_implied(found))
+        return self._by_numbers("no proof by algebra", found)
+
+    def _algebra(self, made: Iterable[Any], found: dict[Condition, None]) -> tuple[str, int]:
+        """Return how all entries were proved on all sides, and how many sides there are."""
+        methods: dict[str, None] = {}
+        count = 0
+        for sides, (values, rule) in made:
+            count += 1
+            found.update(self._conditions(sides, values, rule))
+            for _, expected, actual in self._pairs(values, rule):
+                method = vanishes(expected - actual, sides.letters)
+                if not method:
+                    return "", count
+                methods[method] = None
+        return max(methods, key=len, default="no entries"), count
 
     def _on_side(self, sides: Sides) -> tuple[Any, Any]:
         found = run([self.y], self.letters, sides)
@@ -165,7 +266,7 @@ class _Entries:
             found.update(dict.fromkeys(conditions(e)))
         return found
 
-    def _by_numbers(self, why: str) -> Proof:
+    def _by_numbers(self, why: str, found: Iterable[Condition]) -> Proof:
         """Compare rule and derivative in every entry, at points, to 40 digits."""
         digits, count, draw = MOST, 0, random.Random(0)
         for _ in range(3 * POINTS):
@@ -180,8 +281,9 @@ class _Entries:
                 continue
             count += 1
             if count == POINTS:
-                return Proof(CHECKED, f"to {digits} digits at {count} points; {why}")
-        return Proof(UNDECIDED, why)
+                method = f"to {digits} digits at {count} points; {why}"
+                return Proof(CHECKED, method, conditions=without_implied(found))
+        return Proof(UNDECIDED, why, conditions=without_implied(found))
 
     def _drawn(self, node: Node, draw: random.Random) -> Any:
         if node.primitive is CONSTANT:

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import html
 import io
+import os
 import re
+import shutil
+import sys
 from typing import TYPE_CHECKING, Any
 
 from graphgrad.errors import MissingDependencyError
@@ -19,10 +22,10 @@ if TYPE_CHECKING:
     from rich.console import Group
     from rich.table import Table
 
-__all__ = ["html_table", "latex_table", "markdown_table", "plain", "rich_table"]
+__all__ = ["html_table", "latex_table", "markdown_table", "plain", "rich_table", "terminal"]
 
 COLORS = {PROVED: "green", CHECKED: "cyan", UNDECIDED: "yellow", WRONG: "bold red"}
-HEADS = ("derivative", "by SymPy", "by the rule book", "holds", "result")
+HEADS = ("derivative", "SymPy", "rule book", "holds", "result")
 WIDTH = 100
 """Columns of a table as plain text."""
 
@@ -79,13 +82,29 @@ def _result(row: Row) -> Any:
 
 def plain(report: Report, width: int = WIDTH) -> str:
     """Return the report as text of at most `width` columns, without colours."""
+    return _printed(report, width, color=False)
+
+
+def terminal(report: Report) -> str:
+    """Return the report as this process's terminal shows it: its width, colours, characters."""
+    out = sys.stdout
+    tty = out.isatty()
+    wide = shutil.get_terminal_size().columns if tty or "COLUMNS" in os.environ else WIDTH
+    text = _printed(report, wide, color=tty and "NO_COLOR" not in os.environ)
+    encoding = out.encoding or "ascii"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def _printed(report: Report, width: int, color: bool) -> str:
     from rich.console import Console
 
     out = io.StringIO()
-    console = Console(file=out, width=width, no_color=True, highlight=False, legacy_windows=False)
+    console = Console(
+        file=out, width=width, force_terminal=color, no_color=not color, highlight=False,
+        legacy_windows=False, color_system="standard" if color else None,
+    )  # fmt: skip
     console.print(rich_table(report))
-    lines = [line.rstrip() for line in out.getvalue().split("\n")]
-    return "\n".join(lines).strip("\n")
+    return "\n".join(line.rstrip() for line in out.getvalue().split("\n")).strip("\n")
 
 
 # -- documents -------------------------------------------------------------------------------------
@@ -127,7 +146,7 @@ def latex_table(report: Report) -> str:
     r"""Return the report as a ``longtable``; needs the packages longtable and amsmath."""
     lines = [
         r"\begin{longtable}{llllp{5cm}}",
-        r"derivative & by SymPy & by the rule book & holds & result \\ \hline",
+        r"derivative & SymPy & rule book & holds & result \\ \hline",
     ]
     for row in report.grouped():
         cells = [_tex_cell(row, k) for k in ("where", "formula", "rule", "domain")]

@@ -97,7 +97,8 @@ class _Text(StrPrinter):
     _print_Min = _print_Max
 
     def _print_Rational(self, e: Any) -> str:  # noqa: N802
-        return f"{e.p}/{e.q}".replace("-", "−")
+        decimal = e.q % 10 == 0 and sp.Rational(repr(float(e))) == e
+        return (repr(float(e)) if decimal else f"{e.p}/{e.q}").replace("-", "−")
 
     def _print_Integer(self, e: Any) -> str:  # noqa: N802
         return str(e.p).replace("-", "−")

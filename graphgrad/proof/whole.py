@@ -24,7 +24,7 @@ from graphgrad.proof.budget import Budget, attempt
 from graphgrad.proof.decide import vanishes
 from graphgrad.proof.entries import boxed, each, needed, run
 from graphgrad.proof.exact import exact
-from graphgrad.proof.partials import CHECKED, ENOUGH, POINTS, PROVED, UNDECIDED, WRONG, Proof
+from graphgrad.proof.partials import CHECKED, ENOUGH, POINTS, PROVED, UNDECIDED, WRONG, Proof, on_sides
 from graphgrad.proof.precise import (
     MOST, PRECISE, OutsideError, agreed, number_of, slope, weighed,
 )  # fmt: skip
@@ -64,6 +64,11 @@ class Whole:
     Attributes:
         y: the root; contracted with a cotangent g when it is no scalar.
         budget: the time that may be spent.
+        leaves: the floating variables.
+        variables: all variables.
+        valued: whether all of them have values.
+        cotangent: the variable g that a root of more entries is contracted with.
+        gradients: the node of the gradient towards each leaf.
     """
 
     y: Node
@@ -80,13 +85,13 @@ class Whole:
         self._points = 0
         self._draw = random.Random(0)
         self._formulas: tuple[Any, dict[Node, Any], Sides] | None = None
-        self._variables = [n for n in ancestors(y) if n.primitive is VARIABLE]
-        self._valued = all(n._value is not None for n in self._variables)
+        self.variables = [n for n in ancestors(y) if n.primitive is VARIABLE]
+        self.valued = all(n._value is not None for n in self.variables)
         self.why = ""
 
     def prove(self) -> Iterator[tuple[Node, Proof]]:
         """Yield each variable with the proof about the derivative towards it."""
-        feasible = self._work() <= MOST_WORK
+        feasible = self.work() <= MOST_WORK
         if feasible:
             self.sample(self.leaves, SCREENED, self.budget.left * 0.3)
         proofs: dict[Node, str] = {}
@@ -127,18 +132,21 @@ class Whole:
             return False
         return tree_size([*self.gradients.values()], given)[0] <= LARGEST_GRADIENT * len(self.leaves)
 
-    def _letters(self) -> tuple[dict[Node, Any], Any]:
-        known = symbols_of(self._variables)
+    def weights(self) -> Any:
+        """Return the letters g that the entries of the root are weighed by; 1 for a scalar."""
         if self.cotangent is None:
-            return known, boxed((), [sp.Integer(1)])
+            return boxed((), [sp.Integer(1)])
         names = [f"g{list(at)}".replace(" ", "") for at in np.ndindex(self.y.shape)]
-        weights = boxed(self.y.shape, [sp.Symbol(n, real=True) for n in names])
-        return {**known, self.cotangent: weights}, weights
+        return boxed(self.y.shape, [sp.Symbol(n, real=True) for n in names])
+
+    def _letters(self) -> dict[Node, Any]:
+        known = symbols_of(self.variables)
+        return known if self.cotangent is None else {**known, self.cotangent: self.weights()}
 
     def _on_side(self, sides: Sides) -> tuple[Any, dict[Node, Any]]:
         """Return the whole formula and all gradients as smooth formulas on this side."""
-        known, weights = self._letters()
-        masks = [n for n in self._variables if n.dtype is dtypes.BOOL]
+        known, weights = self._letters(), self.weights()
+        masks = [n for n in self.variables if n.dtype is dtypes.BOOL]
         known |= {n: each(lambda s: sides.positive(_real(s)), known[n]) for n in masks}
         check_constants([self.y], known)
         found = run([self.y, *self.gradients.values()], known, sides)
@@ -151,11 +159,10 @@ class Whole:
             self._formulas = self._together()
         total, gradients, sides = self._formulas
         if total is not None:
-            letters = self._letters()[0][x]
+            letters = self._letters()[x]
             method = self._matches(total, letters, gradients[x], sides.letters)
             if method:
-                count = len(sides.switches)
-                return f"{method}, on all sides of {_switches(count)}" if count else method
+                return method + across(len(sides.switches))
             if not 0 < len(sides.switches) <= FEW_SWITCHES:
                 return ""
         return self._side_by_side(x)
@@ -170,14 +177,14 @@ class Whole:
 
     def _side_by_side(self, x: Node) -> str:
         methods: dict[str, None] = {}
-        letters = self._letters()[0][x]
+        letters = self._letters()[x]
         count = 0
         for sides, (total, gradients) in branches(self._on_side, 2**FEW_SWITCHES):
             method = self._matches(total, letters, gradients[x], sides.letters)
             if not method:
                 return ""
             methods[method], count = None, count + 1
-        return f"{max(methods, key=len)}, on each of {count} sides"
+        return max(methods, key=len) + on_sides(count)
 
     def _matches(self, total: Any, letters: Any, gradient: Any, sides: Any) -> str:
         methods: dict[str, None] = {}
@@ -190,7 +197,7 @@ class Whole:
 
     # -- numbers -----------------------------------------------------------------------------
 
-    def _work(self) -> int:
+    def work(self) -> int:
         """Return about how many operations one evaluation of graph and gradients takes."""
         given = [] if self.cotangent is None else [self.cotangent]
         order = needed([self.y, *self.gradients.values()], dict.fromkeys(given))
@@ -245,7 +252,7 @@ class Whole:
         """Return rational values for all variables: close to the current ones, or anywhere."""
         self._points += 1
         kind = self._points % 4
-        nodes = [*self._variables, *([] if self.cotangent is None else [self.cotangent])]
+        nodes = [*self.variables, *([] if self.cotangent is None else [self.cotangent])]
         return {n: self._values(n, kind) for n in nodes}
 
     def _values(self, node: Node, kind: int) -> Any:
@@ -254,7 +261,7 @@ class Whole:
             return boxed(node.shape, [draw.random() < 0.5 for _ in range(node.size)])
         if node.dtype is dtypes.INT64:
             return boxed(node.shape, [exact(v) for v in np.ravel(refresh(node))])
-        if self._valued and kind and node is not self.cotangent:
+        if self.valued and kind and node is not self.cotangent:
             spread = (1, 32, 1024)[kind - 1]
             return boxed(node.shape, [_near(v, spread, draw) for v in np.ravel(node._value)])
         low = -3 if self._points % 8 else 0
@@ -284,5 +291,8 @@ def _real(s: Any) -> Any:
     return sp.Symbol(f"{s.name} holds", real=True)
 
 
-def _switches(count: int) -> str:
-    return "its kink" if count == 1 else f"its {count} kinks"
+def across(switches: int) -> str:
+    """Return what is added to a proof that was made on all sides of the kinks at once."""
+    if switches <= 1:
+        return ", on both sides" if switches else ""
+    return f", on all sides of {switches} kinks"

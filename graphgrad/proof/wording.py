@@ -13,23 +13,23 @@ from graphgrad.errors import GraphError
 from graphgrad.explain.formulas import fill, operation_template, pullback_template
 from graphgrad.explain.latex import latex_adjoint, latex_name
 from graphgrad.explain.names import node_names
-from graphgrad.explain.numbers import shape_text
+from graphgrad.explain.numbers import number, shape_text
 from graphgrad.explain.steps import adjoint, plain
 from graphgrad.graph import Node, refresh
+from graphgrad.ops.define import Elementwise
 from graphgrad.primitive import Primitive, Settings
 from graphgrad.proof.domains import Condition, listed
 from graphgrad.proof.partials import PROVED, WRONG, Proof
 from graphgrad.proof.precise import CONTEXT
 from graphgrad.proof.report import Row
+from graphgrad.proof.structures import at_kink
 from graphgrad.proof.texts import latex, shortened, text
 
 __all__ = ["EVERYWHERE", "Words", "by_sides", "digits", "domain_text"]
 
 EVERYWHERE = "everywhere"
 MASKED = "while the mask stays as it is"
-TIED = "where no entries tie"
-MANY = 3
-"""Kinks between entries from which they are summed up in words."""
+TIED = "where there is no tie"
 
 
 def digits(value: Any) -> str:
@@ -59,26 +59,31 @@ def by_sides(proof: Proof, names: Mapping[Any, str]) -> str:
     parts = []
     for sides, e in proof.derivative:
         if e != usual:
-            where = " and ".join(_side(s, side, names) for s, side in sides.items())
+            where = " and ".join(
+                _side(s, side, names, s in proof.masks) for s, side in sides.items()
+            )
             parts.append(f"{text(e, names)} where {where}")
     return ", ".join(parts) + (f", else {text(usual, names)}" if usual is not None else "")
 
 
-def _side(s: Any, side: Any, names: Mapping[Any, str]) -> str:
-    if s.is_Symbol and s in names and names[s].startswith("\0"):
-        return names[s][1:] if side else f"not {names[s][1:]}"
+def _side(s: Any, side: Any, names: Mapping[Any, str], mask: bool) -> str:
+    if mask:
+        return text(s, names) if side else f"not {text(s, names)}"
     return Condition("positive", (s if side else -s,)).text(names)
 
 
-def domain_text(p: Primitive, proof: Proof, names: Mapping[Any, str], masked: bool) -> str:
+def domain_text(p: Primitive, proof: Proof, names: Mapping[Any, str]) -> str:
     """Return where a derivative holds, with the convention used at a kink."""
-    kinks = [c for c in proof.conditions if c.kind in ("kink", "broken")]
-    if len(kinks) > MANY and len(kinks) == len(proof.conditions):
-        return f"{TIED} ({p.convention.rstrip('.')})"
-    shown = listed(proof.conditions, names)
-    if kinks and p.convention:
-        shown += f" (kink; convention: {p.convention.rstrip('.')})"
-    if masked:
+    sharp = [c for c in proof.conditions if c.sharp]
+    if sharp and not isinstance(p, Elementwise):
+        shown = TIED
+    else:
+        shown = listed(proof.conditions, names)
+    if sharp:
+        words = " and ".join(dict.fromkeys(c.sharp for c in sharp))
+        used = f"; convention: {p.convention.rstrip('.')}" if p.convention else ""
+        shown += f" ({words}{used})"
+    if proof.masks:
         return f"{shown}, {MASKED}" if shown else MASKED
     return shown or EVERYWHERE
 
@@ -91,7 +96,9 @@ class Words:
 
     def symbol_names(self, node: Node, proof: Proof) -> dict[Any, str]:
         """Return the display name of every symbol of a proof about a node."""
-        inputs = zip(proof.symbols, node.inputs, strict=True)
+        if not isinstance(node.primitive, Elementwise):
+            return {}
+        inputs = zip(proof.symbols, node.inputs)
         return {**{s: self.names[x] for s, x in inputs}, proof.result: self.names[node]}
 
     def derivative(self, node: Node, i: int) -> str:
@@ -110,16 +117,13 @@ class Words:
     def edge(self, node: Node, i: int, proof: Proof, count: int = 1) -> Row:
         """Return the row of an elementwise edge."""
         names = self.symbol_names(node, proof)
-        masked = any(x.dtype.kind == "b" for x in node.inputs)
-        sides = {s: f"\0{n}" if x.dtype.kind == "b" else n
-                 for (s, n), x in zip(names.items(), node.inputs)}  # fmt: skip
-        domain = domain_text(node.primitive, proof, names, masked)
+        domain = domain_text(node.primitive, proof, names)
         return Row(
             "edge", self.derivative(node, i), proof.status,
-            of=self.definition(node), formula=by_sides(proof, {**names, **sides}),
+            of=self.definition(node), formula=by_sides(proof, names),
             rule=shortened(proof.rule, names), difference=difference(proof, names),
             method=proof.method, domain=domain + self._entrywise(node, domain),
-            note=self.here(node, proof.conditions, names, proof.symbols),
+            note=self.here(node, proof, proof.conditions),
             point={names[s]: digits(v) for s, v in proof.point.items()},
             values=_values(proof), seconds=proof.seconds, count=count,
             group=f"{node.op} {i} {node.settings}", tex=self._tex(node, i, proof, names, domain),
@@ -137,7 +141,7 @@ class Words:
         tex = {"where": rf"\partial {y} / \partial {x}", "rule": latex(proof.rule, names)}
         if len(single) == 1:
             tex["formula"] = latex(single.pop(), names)
-        if domain != EVERYWHERE and all(c.kind != "kink" for c in proof.conditions):
+        if domain != EVERYWHERE and not any(c.sharp for c in proof.conditions):
             tex["domain"] = r",\ ".join(c.latex(lambda e: latex(e, names)) for c in proof.conditions)
         return tex
 
@@ -147,38 +151,52 @@ class Words:
         names = [self.names[x] for x in node.inputs]
         y, x = self.names[node], names[i]
         rule = plain(fill(template, y, names, adjoint(y)))
-        size = shape_text(node.inputs[i].shape)
         return Row(
             "structure", self.derivative(node, i), proof.status, of=self.definition(node),
             formula=plain(f"{adjoint(x)} = Σⱼ {adjoint(y)}ⱼ · ∂{y}ⱼ/∂{x}"),
-            rule=rule if len(rule) <= 80 else "the rule of " + node.op,
+            rule=plain(f"{adjoint(x)} ← ") + (rule if len(rule) <= 80 else f"the rule of {node.op}"),
             difference="0" if proof.status == PROVED else "", method=method,
-            domain=domain_text(node.primitive, proof, {}, False),
-            note="" if size == "scalar" else "", point={k: digits(v) for k, v in proof.point.items()},
+            domain=domain_text(node.primitive, proof, {}), point={k: digits(v) for k, v in proof.point.items()},
             values=_values(proof), seconds=proof.seconds, count=count,
             group=f"{node.op} {i} {node.settings} {[n.shape for n in node.inputs]}",
             tex={"where": rf"{latex_adjoint(latex_name(x))}"},
         )  # fmt: skip
 
-    def here(
-        self, node: Node, found: Sequence[Condition], names: Mapping[Any, str], symbols: Any
-    ) -> str:
-        """Return what is to be said of the current values: a kink, or outside the domain."""
+    def here(self, node: Node, proof: Proof, found: Sequence[Condition]) -> str:
+        """Return what is to be said of the current values: at a kink, or outside the domain.
+
+        Args:
+            node: the node whose inputs are looked at.
+            proof: what was proved about an edge into it.
+            found: those of its conditions that count.
+        """
         try:
-            values = {s: refresh(x) for s, x in zip(symbols, node.inputs, strict=True)}
+            if not isinstance(node.primitive, Elementwise):
+                tied = any(c.sharp for c in found) and at_kink(node)
+                return f"here {self.names[node]} has a tie: {_used(node, 'kink')}" if tied else ""
+            values = {s: refresh(x) for s, x in zip(proof.symbols, node.inputs)}
         except GraphError:  # some variable has no value yet
             return ""
+        names = self.symbol_names(node, proof)
         for c in found:
-            place = c.met(values)
-            if place == "inside":
+            if c.met(values) == "inside":
                 continue
-            entries = "" if all(np.ndim(values[s]) == 0 for s in c.symbols) else "some entries of "
-            at = ", ".join(f"{names[s]}" for s in sorted(c.symbols, key=str))
-            if place == "kink":
-                used = node.primitive.convention.rstrip(".") or "the rule's own value is used"
-                return f"the current values of {entries}{at} lie on the kink: there is no derivative there, but a convention ({used})"
-            return f"the current values of {entries}{at} lie outside"
+            place = self._place(c, values, names)
+            return f"{place}: {_used(node, c.sharp)}" if c.sharp else f"{place}: outside the domain"
         return ""
+
+    @staticmethod
+    def _place(c: Condition, values: Mapping[Any, Any], names: Mapping[Any, str]) -> str:
+        symbols = sorted(c.symbols, key=str)
+        if any(np.ndim(values[s]) for s in symbols):
+            return f"here, in some entries of {', '.join(names[s] for s in symbols)}"
+        return "here " + ", ".join(f"{names[s]} = {number(values[s])}" for s in symbols)
+
+
+def _used(node: Node, what: str) -> str:
+    """Return the sentence that says what is used where there is no derivative."""
+    used = node.primitive.convention.rstrip(".") or "the rule's own value"
+    return f"at a {what} no derivative exists; by convention {used}"
 
 
 def difference(proof: Proof, names: Mapping[Any, str]) -> str:
@@ -196,4 +214,5 @@ def _values(proof: Proof) -> tuple[str, str] | None:
 
 def settings_text(settings: Settings) -> str:
     """Return the settings of an operation as they are written in a call."""
-    return ", ".join(f"{k}={v}" for k, v in settings.items())
+    shown = {k: number(v) if isinstance(v, float) else v for k, v in settings.items()}
+    return ", ".join(f"{k}={v}" for k, v in shown.items())
