@@ -45,8 +45,8 @@ if TYPE_CHECKING:
     from graphgrad.explain.nonfinite import certificate
     from graphgrad.networks import to_networkx
     from graphgrad.parser import parse, parse_value
-    from graphgrad.proof.derive import derive
     from graphgrad.proof.bridge import to_sympy
+    from graphgrad.proof.derive import derive
     from graphgrad.proof.incoming import from_sympy
     from graphgrad.proof.proving import verify
     from graphgrad.recorder import Tape, tape

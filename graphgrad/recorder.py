@@ -160,7 +160,7 @@ class Tape(Pictured):
             >>> import graphgrad as gg
             >>> t = gg.tape((gg.var("x", 2.0) * gg.var("w", 3.0)).named("y"))
             >>> print(t.at("backward", 2))
-            backward, step 2 of 2:   w̄ ← ȳ · ∂y/∂w = ȳ · x = 1 · 2 = 2
+            backward, step 2 of 2:   w̄ ← ȳ · ∂y/∂w = ȳ · x = 1 · 2 = 2
         """
         return Moment(self, phase, step)
 

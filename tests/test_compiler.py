@@ -135,12 +135,17 @@ def test_other_layouts_and_types_of_input_are_converted():
     x = gg.var("x", np.zeros((2, 3)))
     f = gg.compile([x * 1], [x])
     fortran = np.asfortranarray(np.arange(6.0).reshape(2, 3))
-    for given_ in (fortran, fortran.astype(np.float32), np.arange(6).reshape(2, 3), [[0, 1, 2], [3, 4, 5]]):
+    for given_ in (
+        fortran,
+        fortran.astype(np.float32),
+        np.arange(6).reshape(2, 3),
+        [[0, 1, 2], [3, 4, 5]],
+    ):
         assert f(given_)[0].tolist() == [[0, 1, 2], [3, 4, 5]]
 
 
 def test_check_compares_and_restores():
-    x, w, f = descent("numba")
+    _x, w, f = descent("numba")
     assert set(f.check(2.0)) == {"square#0", "w", "sub#2"}
     assert w.value == 3.0
 
@@ -165,7 +170,8 @@ def test_the_source_is_readable():
     x, W = gg.var("data", np.ones((4, 3))), gg.var("weights", np.ones((3, 2)))
     f = gg.compile([gg.sum(gg.relu(x @ W), axis=1)], [x])
     for piece in (
-        "# kernel 1: matmul over [4, 2]", "= data @ weights", "weights = view(", "relu(", "def step(",
+        "# kernel 1: matmul over [4, 2]", "= data @ weights", "weights = view(", "relu(",
+        "def step(",
     ):  # fmt: skip
         assert piece in f.source
 
@@ -270,7 +276,7 @@ def test_a_lowered_primitive_is_the_same(p):
 
 def test_simplify_shares_folds_and_drops():
     x = gg.var("x", 2.0)
-    y = (gg.exp(x) * 1 + 0) + gg.exp(x) / 1 - gg.const(2.0) * gg.const(3.0) + -(-x)
+    y = (gg.exp(x) * 1 + 0) + gg.exp(x) / 1 - gg.const(2.0) * gg.const(3.0) + gg.neg(-x)
     ops = [n.op for n in gg.ancestors(simplify([y])[y])]
     assert ops.count("exp") == 1
     assert ops.count("constant") == 1
@@ -288,17 +294,22 @@ def layers(draw):
     """Draw a small graph of vectors and matrices with sharing, and its gradient."""
     seed = draw(st.integers(0, 2**32 - 1))
     rng = np.random.default_rng(seed)
-    leaves = [gg.var(f"a{k}", rng.uniform(0.3, 1.5, s)) for k, s in enumerate([(3, 4), (4,), (3, 1), ()])]
+    leaves = [
+        gg.var(f"a{k}", rng.uniform(0.3, 1.5, s)) for k, s in enumerate([(3, 4), (4,), (3, 1), ()])
+    ]
     pool = list(leaves)
     unary = [gg.tanh, gg.sigmoid, gg.exp, gg.relu, gg.square, lambda a: a.T.T, lambda a: a * 2 - 1,
-             lambda a: gg.sum(a, keepdims=True), lambda a: a.reshape(-1).reshape(a.shape)]  # fmt: skip
+             lambda a: gg.sum(a, keepdims=True),
+             lambda a: a.reshape(-1).reshape(a.shape)]  # fmt: skip
     binary = [lambda a, b: a + b, lambda a, b: a * b, lambda a, b: a - b, gg.maximum]
     for _ in range(draw(st.integers(2, 10))):
         a, b = (pool[k] for k in rng.integers(len(pool), size=2))
         pool.append(rng.choice(unary)(a) if rng.random() < 0.5 else rng.choice(binary)(a, b))
-    loss = gg.mean(pool[-1]) + gg.sum(pool[-2] @ gg.transpose(pool[-2])) if (
-        len(pool[-2].shape) == 2
-    ) else gg.mean(pool[-1])
+    loss = (
+        gg.mean(pool[-1]) + gg.sum(pool[-2] @ gg.transpose(pool[-2]))
+        if (len(pool[-2].shape) == 2)
+        else gg.mean(pool[-1])
+    )
     return [loss, pool[-1], *gg.grad(loss, leaves)]
 
 
@@ -329,7 +340,8 @@ def test_no_two_buffers_alive_at_once_overlap(nodes):
         for other, other_begin, other_end, other_life in spans[:k]:
             if other.dtype is not n.dtype or end <= other_begin or other_end <= begin:
                 continue
-            assert life and other_life
+            assert life
+            assert other_life
             assert life[1] < other_life[0] or other_life[1] < life[0]
 
 
@@ -343,8 +355,9 @@ def test_elementwise_chains_become_one_loop():
 @pytest.mark.parametrize(
     "move",
     [
-        lambda x: x.T, lambda x: x[1:, ::-2], lambda x: x[0], lambda x: x[0, 1], lambda x: x[:, None],
-        lambda x: gg.broadcast_to(x, (2, 3, 4)), lambda x: x.reshape(2, 6), lambda x: gg.windows(x, 2, 1),
+        lambda x: x.T, lambda x: x[1:, ::-2], lambda x: x[0], lambda x: x[0, 1],
+        lambda x: x[:, None], lambda x: gg.broadcast_to(x, (2, 3, 4)),
+        lambda x: x.reshape(2, 6), lambda x: gg.windows(x, 2, 1),
     ],
 )  # fmt: skip
 def test_moves_that_are_views(move):
@@ -381,7 +394,10 @@ PROGRAM = textwrap.dedent(
 def run(folder, **more):
     environment = {**os.environ, "GRAPHGRAD_CACHE": str(folder), **more}
     return subprocess.run(
-        [sys.executable, "-W", "default", "-c", PROGRAM], env=environment, capture_output=True, text=True
+        [sys.executable, "-W", "default", "-c", PROGRAM],
+        env=environment,
+        capture_output=True,
+        text=True,
     )
 
 

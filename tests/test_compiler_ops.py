@@ -61,7 +61,22 @@ def test_compiled_equals_uncompiled(group, dtype, target):
         assert np.allclose(a, b, rtol=tolerance, atol=tolerance, equal_nan=True), label
 
 
-EDGES = [0.0, -0.0, 1.0, -1.0, 0.5, -7.5, 1e-30, 88.0, -88.0, 1000.0, -1000.0, np.inf, -np.inf, np.nan]
+EDGES = [
+    0.0,
+    -0.0,
+    1.0,
+    -1.0,
+    0.5,
+    -7.5,
+    1e-30,
+    88.0,
+    -88.0,
+    1000.0,
+    -1000.0,
+    np.inf,
+    -np.inf,
+    np.nan,
+]
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])

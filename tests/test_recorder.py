@@ -30,7 +30,15 @@ def test_forward_steps_hold_operands_and_values_in_order():
 def test_backward_steps_follow_reverse_order_and_inputs_first_to_last():
     *_, loss = lesson()
     rows = [
-        (s.index, s.edge.node.name, s.edge.source.name, s.upstream, s.contribution, s.before, s.after)
+        (
+            s.index,
+            s.edge.node.name,
+            s.edge.source.name,
+            s.upstream,
+            s.contribution,
+            s.before,
+            s.after,
+        )
         for s in gg.tape(loss).backward
     ]
     assert rows == [

@@ -16,7 +16,10 @@ from graphgrad.shapes import Shape
 if TYPE_CHECKING:
     from graphgrad.proof.notation import Notation
 
-__all__ = ["ARRAY_FORMS", "ENTRYWISE", "ONES", "fitted", "matrix_shape", "shape_pair", "transposed"]
+__all__ = [
+    "ARRAY_FORMS", "ENTRYWISE", "ONES", "closed", "fitted", "matrix_shape", "ones", "shape_pair",
+    "transposed",
+]  # fmt: skip
 
 ENTRYWISE = 1.7
 """Binding of ⊙: looser than a product of matrices."""
@@ -37,6 +40,15 @@ def shape_pair(shape: Shape) -> Pair:
 def transposed(mark: Mark) -> Mark:
     """Return a formula with ᵀ."""
     return template("#1ᵀ", r"#1^{\top}", [mark], 5)
+
+
+def ones(shape: Shape) -> Mark:
+    """Return the array of ones of a shape: 𝟏, 𝟏ᵀ or 𝟏 𝟏ᵀ."""
+    if len(shape) != 2 or shape[1] == 1:
+        return ONES
+    if shape[0] == 1:
+        return transposed(ONES)
+    return template("#1 #2", r"#1 \, #2", [ONES, transposed(ONES)], 2)
 
 
 def fitted(mark: Mark, old: Shape, new: Shape) -> Mark:
@@ -61,18 +73,18 @@ def fitted(mark: Mark, old: Shape, new: Shape) -> Mark:
 def _times(writer: Notation, node: Node) -> Mark | None:
     if any(writer.thin(x) for x in node.inputs) or node.ndim == 0:
         return None
-    marks = [_closed(writer.operand(node, k)) for k in (0, 1)]
+    marks = [closed(writer.operand(node, k)) for k in (0, 1)]
     return template("#1 ⊙ #2", r"#1 \odot #2", marks, ENTRYWISE)
 
 
 def _over(writer: Notation, node: Node) -> Mark | None:
     if writer.thin(node.inputs[1]):
         return None
-    marks = [_closed(writer.operand(node, k)) for k in (0, 1)]
+    marks = [closed(writer.operand(node, k)) for k in (0, 1)]
     return template("#1 ⊘ #2", r"#1 \oslash #2", marks, ENTRYWISE)
 
 
-def _closed(mark: Mark) -> Mark:
+def closed(mark: Mark) -> Mark:
     """Return a matrix product in brackets: beside ⊙ nobody should have to know which binds more."""
     inner = mark
     while inner.text == "#1":

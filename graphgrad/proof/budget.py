@@ -59,7 +59,8 @@ class Budget:
 def attempt(work: Callable[[], T], seconds: float, otherwise: Any = None) -> T | Any:
     """Return what `work` returns, or `otherwise` when it fails or takes longer than `seconds`.
 
-    Where another profiler is at work (cProfile, a debugger), the time is not limited.
+    Attempts may be nested; the inner one ends with the outer one at the latest. Where another
+    profiler is at work (cProfile, a debugger), the time is not limited.
 
     Example:
         >>> attempt(lambda: 6 * 7, 1.0), attempt(lambda: 1 / 0, 1.0)
@@ -70,21 +71,31 @@ def attempt(work: Callable[[], T], seconds: float, otherwise: Any = None) -> T |
         >>> attempt(forever, 0.05, "too long")
         'too long'
     """
-    if seconds <= 0:
+    outer = sys.getprofile()
+    watch = _Watch(clock() + seconds)
+    if isinstance(outer, _Watch):
+        watch.end = min(watch.end, outer.end)
+    elif outer is not None:
+        watch.end = float("inf")
+    if watch.end <= clock():
         return otherwise
-    watched = sys.getprofile() is None
-    end = clock() + seconds
-
-    def watch(*_: Any) -> None:
-        if clock() > end:
-            raise _TimeIsUp
-
     try:
-        if watched:
+        if watch.end < float("inf"):
             sys.setprofile(watch)
         return work()
     except (_TimeIsUp, Exception):  # SymPy raises what it likes
         return otherwise
     finally:
-        if watched:
-            sys.setprofile(None)
+        if watch.end < float("inf"):
+            sys.setprofile(outer)
+
+
+class _Watch:
+    """The profile function of an attempt: it raises at the first function call after the end."""
+
+    def __init__(self, end: float):
+        self.end = end
+
+    def __call__(self, *_: Any) -> None:
+        if clock() > self.end:
+            raise _TimeIsUp

@@ -25,8 +25,8 @@ HEAVIEST = 3000
 """Terms of the largest expansion that is tried."""
 SIMPLE = 80
 """Operations of the largest formula that goes to SymPy's simplifier."""
-UNWATCHED = 30
-"""Operations below which nothing takes long, so that no time limit is needed."""
+UNWATCHED = 8000
+"""Operations up to which expanding takes seconds at most, as `HEAVIEST` bounds what comes out."""
 
 
 def vanishes(difference: Any, letters: Iterable[Any] = (), seconds: float = 2.0) -> str:

@@ -115,7 +115,7 @@ def _apart(s: Any) -> tuple[Any, Any, bool]:
         (x,) = s.free_symbols
         slope = sp.diff(s, x)
         if slope.is_Rational and slope != 0:
-            return x, sp.nsimplify((slope * x - s) / slope), bool(slope < 0)
+            return x, sp.expand((slope * x - s) / slope), bool(slope < 0)
     if s.is_Add and len(s.args) == 2:
         for left, right in (s.args, s.args[::-1]):
             if right.could_extract_minus_sign() and not left.could_extract_minus_sign():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -76,13 +77,13 @@ class Endings:
         return Row(
             "leaf", f"∂{root}/∂{name}", proof.status,
             of=f"end to end{entries}{weighed}",
-            formula=self._shown(formula, x) or "of the whole formula, too long to print",
+            formula=self._shown(formula, x) or self._operations,
             rule=self._shown(rule, x) or self._size_of(x),
             difference="0" if proof.status == PROVED else "", method=proof.method, domain=domain,
             note="; ".join(t for t in (note, *proof.notes) if t),
             point={n: digits(v) for n, v in proof.point.items()},
             values=None if proof.values is None else (digits(proof.values[0]), digits(proof.values[1])),
-            seconds=seconds, tex=self._tex(x, formula, rule),
+            seconds=seconds, group=f"leaf {domain}", tex=self._tex(x, formula, rule),
         )  # fmt: skip
 
     def _tex(self, x: Node, formula: Any, rule: Any) -> dict[str, str]:
@@ -106,7 +107,12 @@ class Endings:
 
     def _size_of(self, x: Node) -> str:
         nodes = len(set(ancestors(self.whole.gradients[x])) - set(self.order))
-        return f"the gradient graph, {nodes} nodes"
+        return f"(graph of {nodes} nodes)"
+
+    @cached_property
+    def _operations(self) -> str:
+        size, _ = tree_size([self.y])
+        return f"(formula of {size:,} operations)" if size < 10**9 else "(formula too long to write)"
 
     def _formulas(self, x: Node) -> tuple[Any, Any]:
         """Return SymPy's derivative and the gradient graph as expressions, where they are short.

@@ -94,7 +94,7 @@ def notes_of(writer: _Writer, parts: Sequence[Part]) -> tuple[str, ...]:
     if "⊙" in text:
         notes.append("⊙ multiplies entry by entry; functions and powers act on each entry.")
     if "𝟏" in text:
-        notes.append("𝟏 is a column of ones.")
+        notes.append("𝟏 is a column of ones, as long as is needed.")
     if re.search(r"\bstep\(", text):
         notes.append("step(z) is 1 for z > 0 and 0 for z < 0.")
     if re.search(r"\[[^]]*[<>≤≥=≠∧∨¬]", text):

@@ -132,8 +132,10 @@ def operation(text: str, latex: str, inner: Sequence[Mark], binds: float) -> Mar
     """Return an operation's template of the rule book with its operands put in.
 
     In LaTeX a fraction needs no brackets beside a sign, and what ends with an exponent needs them
-    below another one.
+    below another one. What an index follows needs them like a base, whatever the template says.
     """
+    if text.startswith("#1["):
+        binds = min(binds, 5)
     tall = LETTER if latex.startswith(r"\frac") else binds
     raised = re.search(r"\^\{[^{}]*\}$", latex) is not None
     return template(text, latex, inner, binds, min(tall, LETTER) if raised else tall)
@@ -256,7 +258,7 @@ def _inner_latex(mark: Mark, place: re.Match[str], paint: Paint) -> str:
         return ""
     body = latex_of(mark.inner[int(place[1]) - 1], paint)
     if not _needs_brackets(mark, 1, mark.latex, place):
-        return body
+        return f"{{{body}}}" if mark.latex[place.end() :].startswith("_") else body
     return rf"\left({body}\right)" if _TALL.search(body) else f"({body})"
 
 

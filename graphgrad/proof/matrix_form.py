@@ -137,8 +137,9 @@ class MatrixForm:
         def decorate(x: Node, mark: Mark, turned: bool) -> Mark:
             nonlocal missing
             if writer.thin(x):
-                number = number_mark(np.ravel(self._evaluated(x))[0], self.digits)
-                return (number if mode == "values" else mark).within(factor=n)
+                if mode == "values":
+                    mark = number_mark(np.ravel(self._evaluated(x))[0], self.digits)
+                return mark.within(factor=n)
             shape = matrix_shape(x.shape)
             under = (shape_pair(shape[::-1] if turned else shape),)
             if mode == "values":

@@ -18,12 +18,29 @@ from graphgrad.explain.names import pretty
 from graphgrad.explain.numbers import DIGITS, shape_text
 from graphgrad.graph import CONSTANT, Node
 from graphgrad.ops.define import Elementwise
-from graphgrad.proof.array_forms import ARRAY_FORMS, ONES, fitted, matrix_shape, transposed
+from graphgrad.proof.array_forms import (
+    ARRAY_FORMS,
+    ENTRYWISE,
+    closed,
+    fitted,
+    matrix_shape,
+    ones,
+    transposed,
+)
 from graphgrad.proof.marks import Mark, letter, operation, template
-from graphgrad.proof.numerals import divides, fraction_mark, number_mark, rational, rearranges
+from graphgrad.proof.numerals import (
+    divides,
+    fraction_mark,
+    matrix_mark,
+    number_mark,
+    rational,
+    rearranges,
+)
 
 __all__ = ["Notation"]
 
+SHORT = 6
+"""Entries of a constant array that is written out."""
 Decorate = Callable[[Node, Mark, bool], Mark]
 
 
@@ -73,7 +90,11 @@ class Notation:
             return self._leaf(node)
         if node.op == "broadcast_to":
             x = node.inputs[0]
-            return self._marks[x] if self.thin(x) else fitted(self._marks[x], x.shape, node.shape)
+            if self.thin(x):
+                return self._marks[x]
+            if node.ndim <= 2:
+                return fitted(self._marks[x], x.shape, node.shape)
+            return self._plain(node)
         if node.op == "reshape":
             return self._reshaped(node)
         if self.tidy and (short := self._tidied(node)) is not None:
@@ -86,6 +107,9 @@ class Notation:
         if node.primitive is CONSTANT and not node.name:
             if node.size == 1:
                 return number_mark(node._value.reshape(())[()], self.digits)
+            shown = matrix_mark(node._value, self.digits) if node.size <= SHORT else None
+            if shown is not None:
+                return shown
             text = f"const {shape_text(node.shape)}"
             return letter(text, latex_name(text))
         name = pretty(node.name or node.op)
@@ -95,9 +119,12 @@ class Notation:
         p, settings = node.primitive, node.settings
         text = operation_template(p, len(node.inputs), settings)
         latex = operation_template(p, len(node.inputs), settings, "latex")
-        if "axis" in settings and node.inputs[0].ndim > max(len(settings["axis"]), 1):
-            text, latex = _along(text, latex, settings["axis"])
+        axes = settings.get("axis")
+        if isinstance(axes, tuple) and node.inputs[0].ndim > max(len(axes), 1):
+            text, latex = _along(text, latex, axes)
         marks = [self.operand(node, k) for k in range(len(node.inputs))]
+        if node.op == "mul":
+            marks = [closed(m) for m in marks]
         if self.tidy and node.op == "add" and str(marks[0]) == str(marks[1]):
             return template("2·#1", r"2 \cdot #1", marks[:1], 2)
         return operation(text, latex, marks, p.precedence)
@@ -127,8 +154,8 @@ class Notation:
         if x.size == 1 or not self.thin(x):
             return mark
         if mark.text == "1":
-            return ONES
-        return template("#1·#2", r"#1 \cdot #2", [mark, ONES], 2)
+            return ones(x.shape)
+        return template("#1·#2", r"#1 \cdot #2", [mark, ones(x.shape)], 1.9)
 
     def thin(self, node: Node) -> bool:
         """Return whether the formula of a node is that of a scalar: all its entries are equal."""
@@ -167,7 +194,7 @@ class Notation:
             return self._without_one(node)
         number, core = self._split(node)
         if core is node:
-            return None
+            return self._quotient(node) if node.op == "mul" else None
         whole = node.op != "div" and not divides(node)
         if core is None:
             return fraction_mark(number, self.digits, whole)
@@ -187,8 +214,25 @@ class Notation:
             number, core = self._split(x) if x not in self.spine else (Fraction(0), x)
             if core is None:
                 parts = [self.factor(node, x), self._marks[other]]
+                if number == -1:
+                    return template("−#1", "-#1", parts[1:], 1.9)
                 return parts[1] if number == 1 else template("#1·#2", r"#1 \cdot #2", parts, 2)
-        return None
+        return self._quotient(node)
+
+    def _quotient(self, node: Node) -> Mark | None:
+        """Return x·(1/y) as x/y, or None."""
+        x, other = node.inputs
+        if other in self.letters or other.op != "div" or other in self.spine:
+            return None
+        if self._split(other.inputs[0]) != (1, None):
+            return None
+        below = other.inputs[1]
+        parts = [self._marks[x], self._marks[below]]
+        if node in self.spine:
+            parts[1] = self.decorate(below, parts[1], False)
+        if self.thin(below):
+            return template("#1/#2", r"\frac{#1}{#2}", parts, 2, 3.5)
+        return template("#1 ⊘ #2", r"#1 \oslash #2", [closed(m) for m in parts], ENTRYWISE)
 
     def _split(self, node: Node) -> tuple[Fraction, Node | None]:
         """Return the number before a formula, and the rest; None where it is a number."""

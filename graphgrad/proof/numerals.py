@@ -115,6 +115,9 @@ def rational(node: Node) -> Fraction | None:
     """Return the one number that a constant holds, as a fraction; None for anything else."""
     while rearranges(node):
         node = node.inputs[0]
+    if node.op == "neg":
+        inner = rational(node.inputs[0])
+        return None if inner is None else -inner
     if node.op == "div" and None not in (parts := [rational(x) for x in node.inputs]):
         return parts[0] / parts[1] if parts[1] else None  # type: ignore[operator]
     if node.primitive is not CONSTANT or node.size != 1 or node.name:

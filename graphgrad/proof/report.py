@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,8 +14,8 @@ __all__ = ["MARKS", "Report", "Row"]
 
 MARKS = {PROVED: "✓", CHECKED: "≈", UNDECIDED: "?", WRONG: "✗"}
 """The sign of each status; the word stands beside it, so that nothing hangs on the sign."""
-GROUPED = 40
-"""Edges from which on tables show equal rules as one line."""
+GROUPED = {"edge": 40, "structure": 40, "leaf": 20, "value": 2}
+"""How many rows of a kind a table shows one by one; more are shown by groups."""
 
 
 @dataclass(frozen=True)
@@ -138,12 +138,11 @@ class Report:
         listed = f": {', '.join(parts)}" if parts else ""
         return f"{head}{listed} ({self.seconds:.2g} s)"
 
-    def grouped(self, most: int = GROUPED) -> list[Row]:
-        """Return the rows as tables show them: equal rules in one, where there are many edges."""
-        edges = [row for row in self.rows if row.group]
-        if len(edges) <= most:
-            return list(self.rows)
-        return list(_merged(self.rows))
+    def grouped(self) -> list[Row]:
+        """Return the rows as tables show them: where there are many, equal ones as one."""
+        sizes = Counter(row.kind for row in self.rows if row.group)
+        many = {kind for kind, size in sizes.items() if size > GROUPED.get(kind, 0)}
+        return list(_merged(self.rows, many))
 
     def __str__(self) -> str:
         from graphgrad.proof.tables import plain
@@ -190,10 +189,12 @@ class Report:
         return json.dumps({**head, "rows": rows}, ensure_ascii=False, indent=1, default=str)
 
 
-def _merged(rows: Sequence[Row]) -> Iterator[Row]:
-    """Yield rows with the edges of one group and one outcome as one, at the first one's place."""
-    keys = [(r.group, r.status, r.method, r.note) if r.group and r.status != WRONG else k
-            for k, r in enumerate(rows)]  # fmt: skip
+def _merged(rows: Sequence[Row], kinds: Collection[str]) -> Iterator[Row]:
+    """Yield rows, those of one group and one outcome as one, at the first one's place."""
+    keys: list[Any] = [
+        (r.group, r.status, r.method, r.note) if r.kind in kinds and r.status != WRONG else k
+        for k, r in enumerate(rows)
+    ]
     totals: Counter[Any] = Counter()
     for key, row in zip(keys, rows, strict=True):
         totals[key] += row.count
@@ -201,6 +202,5 @@ def _merged(rows: Sequence[Row]) -> Iterator[Row]:
     for key, row in zip(keys, rows, strict=True):
         if key not in seen:
             seen.add(key)
-            more = totals[key] - 1
-            also = f"\nand {more} more" if more else ""
-            yield replace(row, where=row.where + also, count=totals[key])
+            more = f"\nand {totals[key] - 1:,} more" if totals[key] > 1 else ""
+            yield replace(row, where=row.where + more, count=totals[key])

@@ -20,10 +20,10 @@ from graphgrad.errors import GraphError
 from graphgrad.gradient import vjp
 from graphgrad.graph import VARIABLE, Node, ancestors, const, refresh, var
 from graphgrad.proof.bridge import check_constants, symbols_of, tree_size
-from graphgrad.proof.budget import Budget, attempt
+from graphgrad.proof.budget import Budget
 from graphgrad.proof.decide import vanishes
 from graphgrad.proof.entries import boxed, each, needed, run
-from graphgrad.proof.exact import exact
+from graphgrad.proof.exact import TooLargeError, exact
 from graphgrad.proof.partials import CHECKED, ENOUGH, POINTS, PROVED, UNDECIDED, WRONG, Proof, on_sides
 from graphgrad.proof.precise import (
     MOST, PRECISE, OutsideError, agreed, number_of, slope, weighed,
@@ -84,7 +84,6 @@ class Whole:
         self._seen = {x: _Seen() for x in self.leaves}
         self._points = 0
         self._draw = random.Random(0)
-        self._formulas: tuple[Any, dict[Node, Any], Sides] | None = None
         self.variables = [n for n in ancestors(y) if n.primitive is VARIABLE]
         self.valued = all(n._value is not None for n in self.variables)
         self.why = ""
@@ -92,19 +91,27 @@ class Whole:
     def prove(self) -> Iterator[tuple[Node, Proof]]:
         """Yield each variable with the proof about the derivative towards it."""
         feasible = self.work() <= MOST_WORK
+        reserve = 0.0
         if feasible:
+            start = self.budget.spent
             self.sample(self.leaves, SCREENED, self.budget.left * 0.3)
-        proofs: dict[Node, str] = {}
-        if self._has_formula():
-            for k, x in enumerate(self.leaves):
-                if self._seen[x].wrong is None:
-                    seconds = self.budget.left * 0.7 / (len(self.leaves) - k)
-                    proofs[x] = attempt(lambda x=x: self._algebra(x), seconds, "")
+            reserve = min((self.budget.spent - start) * POINTS / SCREENED, self.budget.left * 0.7)
+        proofs = self._proofs(reserve) if self._has_formula() else {}
         rest = [x for x in self.leaves if not proofs.get(x) and self._seen[x].wrong is None]
         if feasible and rest:
             self.sample(rest, POINTS, self.budget.left * 0.9)
         for x in self.leaves:
             yield x, self._verdict(x, proofs.get(x, ""))
+
+    def _proofs(self, reserve: float) -> dict[Node, str]:
+        """Return the proofs by algebra, made in what the budget leaves beside the reserve."""
+        found: dict[Node, str] = {}
+        limit = Budget(max(self.budget.left * 0.95 - reserve, 1e-3))
+        total, gradients, sides = self._together()
+        for x in self.leaves:
+            if self._seen[x].wrong is None and limit.left:
+                found[x] = self._algebra(x, total, gradients, sides, limit)
+        return found
 
     def _verdict(self, x: Node, algebra: str) -> Proof:
         seen = self._seen[x]
@@ -130,7 +137,8 @@ class Whole:
         size, depth = tree_size([self.y])
         if size > LARGEST_FORMULA or depth > DEEPEST:
             return False
-        return tree_size([*self.gradients.values()], given)[0] <= LARGEST_GRADIENT * len(self.leaves)
+        entries = sum(x.size for x in self.leaves)
+        return tree_size([*self.gradients.values()], given)[0] <= LARGEST_GRADIENT * entries
 
     def weights(self) -> Any:
         """Return the letters g that the entries of the root are weighed by; 1 for a scalar."""
@@ -153,43 +161,43 @@ class Whole:
         total = sp.Add(*[g * e for g, e in zip(weights.ravel(), found[self.y].ravel())])
         return total, {x: found[g] for x, g in self.gradients.items()}
 
-    def _algebra(self, x: Node) -> str:
+    def _algebra(
+        self, x: Node, total: Any, gradients: dict[Node, Any], sides: Sides, limit: Budget
+    ) -> str:
         """Return how the derivative towards x was proved; "" when it was not."""
-        if self._formulas is None:
-            self._formulas = self._together()
-        total, gradients, sides = self._formulas
         if total is not None:
-            letters = self._letters()[x]
-            method = self._matches(total, letters, gradients[x], sides.letters)
+            method = self._matches(x, total, gradients[x], sides, limit)
             if method:
                 return method + across(len(sides.switches))
             if not 0 < len(sides.switches) <= FEW_SWITCHES:
                 return ""
-        return self._side_by_side(x)
+        return self._side_by_side(x, limit)
 
     def _together(self) -> tuple[Any, dict[Node, Any], Sides]:
         """Return formula and gradients with a letter h for every switch; None for what fails."""
         sides = Sides()
         try:
             return (*self._on_side(sides), sides)
-        except ManySidesError:
+        except (ManySidesError, TooLargeError):
             return None, {}, sides
 
-    def _side_by_side(self, x: Node) -> str:
+    def _side_by_side(self, x: Node, limit: Budget) -> str:
         methods: dict[str, None] = {}
-        letters = self._letters()[x]
         count = 0
-        for sides, (total, gradients) in branches(self._on_side, 2**FEW_SWITCHES):
-            method = self._matches(total, letters, gradients[x], sides.letters)
-            if not method:
-                return ""
-            methods[method], count = None, count + 1
+        try:
+            for sides, (total, gradients) in branches(self._on_side, 2**FEW_SWITCHES):
+                method = self._matches(x, total, gradients[x], sides, limit)
+                if not method:
+                    return ""
+                methods[method], count = None, count + 1
+        except ManySidesError:
+            return ""
         return max(methods, key=len) + on_sides(count)
 
-    def _matches(self, total: Any, letters: Any, gradient: Any, sides: Any) -> str:
+    def _matches(self, x: Node, total: Any, gradient: Any, sides: Sides, limit: Budget) -> str:
         methods: dict[str, None] = {}
-        for s, g in zip(letters.ravel(), gradient.ravel(), strict=True):
-            method = vanishes(sp.diff(total, s) - g, sides, 5.0)
+        for s, g in zip(self._letters()[x].ravel(), gradient.ravel(), strict=True):
+            method = vanishes(sp.diff(total, s) - g, sides.letters, limit.left) if limit.left else ""
             if not method:
                 return ""
             methods[method] = None

@@ -21,10 +21,10 @@ function render({ model, el }) {
     made.addEventListener("click", () => go(target()));
     return made;
   };
-  const start = button("⏮\uFE0E", "Start", () => 0);
+  const start = button("|◀\uFE0E", "Start", () => 0);
   const back = button("◀\uFE0E", "Back", () => here() - 1);
   const next = button("▶\uFE0E", "Next", () => here() + 1);
-  const end = button("⏭\uFE0E", "End", () => last);
+  const end = button("▶\uFE0E|", "End", () => last);
   const slider = element("input", { type: "range", min: 0, max: last, step: 1 });
   slider.setAttribute("aria-label", "Moment");
   slider.addEventListener("input", () => go(Number(slider.value)));

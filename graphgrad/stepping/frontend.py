@@ -6,17 +6,30 @@ sides show the same. Needs anywidget, the extra ``notebook``; `widget.stepper` i
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.resources import files
 from typing import Any
 
 import anywidget
 import traitlets
 
+from graphgrad.errors import GraphError
 from graphgrad.recorder import Tape
 from graphgrad.stepping.timeline import START, Position
 from graphgrad.stepping.widget import Moments
 
-__all__ = ["Stepper"]
+__all__ = ["MomentError", "Stepper"]
+
+
+class MomentError(GraphError, traitlets.TraitError):
+    """A moment that is not there; traitlets, too, know it, and keep the one before."""
+
+
+def _checked(check: Callable[[Any], Any], value: Any) -> Any:
+    try:
+        return check(value)
+    except GraphError as problem:
+        raise MomentError(str(problem)) from None
 
 
 def _resource(name: str) -> str:
@@ -64,11 +77,11 @@ class Stepper(anywidget.AnyWidget):  # type: ignore[misc, unused-ignore]
 
     @traitlets.validate("moment")
     def _check_moment(self, proposal: Any) -> int:
-        return self._moments.number(proposal["value"])
+        return _checked(self._moments.number, proposal["value"])
 
     @traitlets.validate("position")
     def _check_position(self, proposal: Any) -> Position:
-        return self._moments.position(proposal["value"])
+        return _checked(self._moments.position, proposal["value"])
 
     @traitlets.observe("moment")
     def _move(self, change: Any) -> None:
