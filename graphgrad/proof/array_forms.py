@@ -87,9 +87,10 @@ def _over(writer: Notation, node: Node) -> Mark | None:
 def closed(mark: Mark) -> Mark:
     """Return a matrix product in brackets: beside ⊙ nobody should have to know which binds more."""
     inner = mark
-    while inner.text == "#1":
+    while inner.inner and inner.text == "#1":
         inner = inner.inner[0]
-    return bracketed(mark) if inner.text in ("#1 #2", "#1 #2 #3") else mark
+    product = inner.inner and inner.text in ("#1 #2", "#1 #2 #3")
+    return bracketed(mark) if product else mark
 
 
 def _matmul(writer: Notation, node: Node) -> Mark | None:

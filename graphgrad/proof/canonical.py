@@ -122,9 +122,15 @@ class Algebra:
         forms = [sp.factor(one), sp.factor_terms(one), one, expression]
         return replace(reading, expression=min(forms, key=_length))
 
-    def mark(self, reading: Reading) -> Mark:
-        """Return an expression as it is written on the board."""
-        scribe = Scribe(self._marks, self._functions, reading, self.digits)
+    def mark(self, reading: Reading, marks: Mapping[Any, Mark] | None = None) -> Mark:
+        """Return an expression as it is written on the board.
+
+        Args:
+            reading: the expression.
+            marks: what to write for some symbols in place of their letters.
+        """
+        known = {**self._marks, **marks} if marks else self._marks
+        scribe = Scribe(known, self._functions, reading, self.digits)
         return scribe.mark(reading.expression)
 
 

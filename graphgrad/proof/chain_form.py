@@ -19,10 +19,8 @@ from graphgrad.proof.scribe import Reading
 
 __all__ = ["ChainForm", "derivative", "known_before", "symbol_of"]
 
-LONGEST_CLOSED = 30
-"""Operations of a form in the variables alone that is still worth a line."""
 WIDEST_CLOSED = 60
-"""Characters of it."""
+"""Characters of a form in the variables alone that is still worth a line."""
 
 
 def derivative(y: Mark, x: Mark, d: Pair = Pair("∂", r"\partial ")) -> Mark:  # noqa: B008
@@ -179,20 +177,14 @@ class ChainForm:
         return None if whole.expression.has(sp.nan, sp.oo, -sp.oo, sp.zoo) else whole
 
     def _closed(self, reading: Reading) -> Mark | None:
-        """Return an expression with all results put in, when that is short."""
-        links, changed = self.links, False
-        for node in reversed(links.tape.nodes):
-            symbol = self._symbol(node)
-            if node.is_leaf or symbol not in reading.expression.free_symbols:
-                continue
-            inside = self.algebra.read(links.definition_node(node))
-            if inside is None:
-                return None
-            reading, changed = reading.put(symbol, inside), True
-            if sp.count_ops(reading.expression) > LONGEST_CLOSED:
-                return None
-        mark = self.algebra.mark(reading) if changed else None
-        return mark if mark and len(str(mark)) <= WIDEST_CLOSED else None
+        """Return an expression with the formulas of all results put in, when that is short."""
+        letters = {self._symbol(n): n for n in self.links.letters if not n.is_leaf}
+        used = [s for s in reading.expression.free_symbols if letters.get(s) is not None]
+        marks = {s: self.links.in_leaves(letters[s]) for s in used}
+        if not marks or None in marks.values():
+            return None
+        mark = self.algebra.mark(reading, {s: m for s, m in marks.items() if m})
+        return mark if len(str(mark)) <= WIDEST_CLOSED else None
 
     def _symbol(self, node: Node) -> Any:
         stands = self.links.stand_in(node)

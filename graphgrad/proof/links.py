@@ -82,11 +82,11 @@ class Links:
         if every is None:
             between = {n for w in self.targets for n in self.leading_to(w) - {tape.root, w}}
             every = not any(n.name for n in between)
-        if every:
-            return set(tape.nodes)
         uses = Counter(x for n in tape.nodes for x in n.inputs)
         wanted = {tape.root, *self.targets}
-        return {n for n in tape.nodes if n.is_leaf or n.name or n in wanted or uses[n] > 1}
+        found = {n for n in tape.nodes if n.is_leaf or n.name or n in wanted}
+        masks = {n for n in tape.nodes if n.dtype.kind == "b"}  # a condition is its own best name
+        return found | ({n for n in tape.nodes if every or uses[n] > 1} - masks)
 
     def _shorten(self) -> None:
         """Give letters to the parts of results whose formula would be too long."""
@@ -191,6 +191,22 @@ class Links:
         """Return what a lettered result is, in the letters below it."""
         plain = Notation(self.notation.letters, self.wording.digits, tidy=False)
         return plain.write(self._rebuilt(node))
+
+    def in_leaves(self, node: Node) -> Mark | None:
+        """Return a result's formula down to the leaves; None when it is long."""
+        if self._sizes[node] > LARGEST_BUNDLE:
+            return None
+        leaves = {n: m for n, m in self.names.items() if n.is_leaf}
+        return Notation(leaves, self.wording.digits, tidy=False).write(node)
+
+    @cached_property
+    def _sizes(self) -> dict[Node, int]:
+        """How many operations each formula has when written down to the leaves, at most."""
+        sizes: dict[Node, int] = {}
+        for node in self.tape.nodes:
+            total = sum(sizes[x] for x in node.inputs) + bool(node.inputs)
+            sizes[node] = min(total, LARGEST_BUNDLE + 1)
+        return sizes
 
     def operands(self, edge: Edge) -> tuple[Any, list[Node]]:
         """Return output and inputs of an edge's operation as formulas in letters."""
