@@ -51,6 +51,8 @@ def test_a_call_returns_outputs_and_then_updates(target):
     _, w, f = descent(target)
     loss, old = f(2.0)
     assert (loss, old, w.value) == pytest.approx((25.0, 3.0, 1.0))
+    assert loss.shape == old.shape == ()
+    assert isinstance(w.value, float)
     assert f(2.0)[0] == pytest.approx(1.0)
 
 

@@ -138,7 +138,7 @@ def _fitting(node: Node, value: Any) -> Any:
         if not np.can_cast(array.dtype, node.dtype, "same_kind") or array.dtype.kind not in "fiub":
             raise DtypeError(f"input {describe(node)}: {array.dtype}, expected {node.dtype}")
         array = array.astype(node.dtype)
-    return np.ascontiguousarray(array)
+    return np.asarray(array, order="C")
 
 
 def _difference(a: Any, b: Any) -> float:

@@ -170,7 +170,7 @@ def jax_step(work):
             )
         )
         a = jnp.asarray(x)
-        return lambda: f(a)[1].block_until_ready()[0]
+        return lambda: jax.block_until_ready(f(a))[0]
     X, Y, state = jnp.asarray(x), jnp.asarray(y), [[jnp.asarray(p) for p in start]]
 
     def loss_of(P):
