@@ -30,6 +30,7 @@ __all__ = [
     "NodePlace",
     "Picture",
     "coordinates",
+    "fitted",
     "run_graphviz",
     "svg",
 ]
@@ -39,6 +40,9 @@ DIGRAPH = re.compile(
     \s* (?P<name>"(?:[^"\\]|\\.)*" | [^\s{"]+)? \s* \{[^\S\n]*\n? (?P<body>.*) \} \s* \Z""",
     re.DOTALL | re.VERBOSE | re.IGNORECASE,
 )
+
+CELL = 650
+"""Points that are free in about every notebook's cell."""
 
 
 class Picture(graphviz.Digraph):  # type: ignore[misc]
@@ -123,6 +127,9 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]
         drawing = run_graphviz(self.source, ":".join(parts), program, quiet=quiet)
         return drawing if encoding is None else drawing.decode(encoding)
 
+    def _repr_image_svg_xml(self) -> str:
+        return fitted(self.pipe("svg", encoding="utf-8"))
+
     def render(
         self,
         filename: os.PathLike[str] | str | None = None,
@@ -190,6 +197,23 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]
                 f"formatter {chosen[2]!r} without a renderer: give both, or neither"
             )
         return [part for part in chosen if part]
+
+
+def fitted(picture: str) -> str:
+    """Return an SVG element that is never wider than the cell it stands in.
+
+    A wide one gives up its size, as exported pages show it as an image of the size it states.
+
+    Example:
+        >>> fitted('<svg width="900pt" height="300pt" viewBox="0 0 900 300"></svg>')
+        '<svg style="max-width: 900pt; height: auto" width="100%" viewBox="0 0 900 300"></svg>'
+    """
+    size = re.search(r'width="([\d.]+)pt"\s+height="[\d.]+pt"', picture)
+    most = "100%"
+    if size and float(size[1]) > CELL:
+        picture = picture.replace(size[0], 'width="100%"', 1)
+        most = f"{size[1]}pt"
+    return picture.replace("<svg", f'<svg style="max-width: {most}; height: auto"', 1)
 
 
 def svg(dot: str, title: str | None = None) -> str:

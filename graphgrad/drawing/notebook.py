@@ -6,10 +6,8 @@ of a tape that moment. What is too large to be read is shown as text.
 
 from __future__ import annotations
 
-import re
-
 from graphgrad.drawing.figure import scene_of, writer_of
-from graphgrad.drawing.layout import svg
+from graphgrad.drawing.layout import fitted, svg
 from graphgrad.drawing.scene import Scene
 from graphgrad.drawing.title import title_of
 from graphgrad.explain.names import visible
@@ -17,10 +15,8 @@ from graphgrad.explain.steps import plain
 from graphgrad.graph import VARIABLE, Node
 from graphgrad.recorder import Moment, Tape
 
-__all__ = ["bundle", "fitted", "sentence"]
+__all__ = ["bundle", "sentence"]
 
-CELL = 650
-"""Points that are free in about every notebook's cell."""
 MOST_SHOWN = 300
 """Values in the largest picture that is shown without being asked for."""
 MOST_NODES = 5000
@@ -54,23 +50,6 @@ def bundle(thing: Node | Tape | Moment) -> dict[str, str]:
         picture = svg(writer_of(scene)(frame), f"computational graph of {title_of(scene)}")
         shown["image/svg+xml"] = fitted(picture)
     return shown
-
-
-def fitted(picture: str) -> str:
-    """Return an SVG element that is never wider than the cell it stands in.
-
-    A wide one gives up its size, as exported pages show it as an image of the size it states.
-
-    Example:
-        >>> fitted('<svg width="900pt" height="300pt" viewBox="0 0 900 300"></svg>')
-        '<svg style="max-width: 900pt; height: auto" width="100%" viewBox="0 0 900 300"></svg>'
-    """
-    size = re.search(r'width="([\d.]+)pt"\s+height="[\d.]+pt"', picture)
-    most = "100%"
-    if size and float(size[1]) > CELL:
-        picture = picture.replace(size[0], 'width="100%"', 1)
-        most = f"{size[1]}pt"
-    return picture.replace("<svg", f'<svg style="max-width: {most}; height: auto"', 1)
 
 
 def sentence(moment: Moment) -> str:

@@ -176,7 +176,7 @@ class _Collapser:
         kind = "linear" if rest == 0 else "affine"
         note = f"{self.left} is {kind} in {names}: however many layers, one layer does the same."
         board = Board((Block(tuple(lines)),), (note,))
-        return Collapse(True, board, coefficients, str(mark(rest)))
+        return Collapse(True, board, coefficients, str(_longest_first(rest, mark)))
 
     def _numbers(self, coefficients: Sequence[Any]) -> Mark | None:
         """Return the affine function with numbers in it; None when a weight has no value."""

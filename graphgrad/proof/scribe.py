@@ -54,10 +54,6 @@ class Reading:
     def __add__(self, other: Reading) -> Reading:
         return self._with(other, self.expression + other.expression)
 
-    def put(self, symbol: Any, other: Reading) -> Reading:
-        """Return this with a formula put in for a symbol."""
-        return self._with(other, self.expression.xreplace({symbol: other.expression}))
-
     def _with(self, other: Reading, expression: Any) -> Reading:
         order = tuple(dict.fromkeys((*self.order, *other.order)))
         return Reading(
@@ -131,8 +127,7 @@ class Scribe:
 
     def _product(self, expression: Any) -> Mark:
         number, rest = expression.as_coeff_Mul()
-        content, inside = rest.primitive() if rest.is_Add else (1, rest)
-        number, rest = number * content, inside
+        number, rest = _gathered(number, rest)
         above, below = fraction(rest, exact=True)
         sign, factors = self._signed(number, above)
         if not number.is_Rational:
@@ -188,6 +183,15 @@ class Scribe:
         if exponent == 2:
             return template("#1²", "#1^{2}", [inner], 4)
         return template("#1^#2", "#1^{#2}", [inner, self.mark(exponent)], 4)
+
+
+def _gathered(number: Any, rest: Any) -> tuple[Any, Any]:
+    """Return a product with the numbers that SymPy multiplied into its brackets before it."""
+    factors = []
+    for factor in sp.Mul.make_args(rest):
+        content, inside = factor.primitive() if factor.is_Add else (1, factor)
+        number, factors = number * content, [*factors, inside]
+    return number, sp.Mul(*factors, evaluate=False) if len(factors) > 1 else factors[0]
 
 
 def _inverse(power: Any) -> bool:

@@ -11,8 +11,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from graphgrad.drawing.figure import writer_of
-from graphgrad.drawing.layout import svg
-from graphgrad.drawing.notebook import fitted
+from graphgrad.drawing.layout import fitted, svg
 from graphgrad.drawing.scene import Frame, Scene
 from graphgrad.drawing.title import title_of
 from graphgrad.errors import GraphError, MissingDependencyError
