@@ -572,7 +572,8 @@ def test_without_the_converter_html_is_text(monkeypatch):
 
 
 PROBE = """<script>
-const rows = [...document.querySelectorAll("math > mtable > mtr")].map(r => r.getBoundingClientRect());
+const lines = [...document.querySelectorAll("math > mtable > mtr")];
+const rows = lines.map(r => r.getBoundingClientRect());
 const good = rows.filter(r => r.height > 8 && r.width > 40).length;
 document.title = [good, rows.length, document.querySelectorAll("merror").length].join(" ");
 </script>"""

@@ -103,7 +103,10 @@ def _aligned(count: int, dtype: Any) -> Any:
 
 
 def threads() -> int:
-    """Return how many threads kernels are shared among: those Numba may use."""
+    """Return how many threads kernels are shared among: those Numba may use, at most eight.
+
+    More would not find room in the 64 bytes that a total has for the threads' shares.
+    """
     import numba
 
-    return int(numba.get_num_threads())
+    return min(int(numba.get_num_threads()), 8)

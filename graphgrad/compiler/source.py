@@ -110,10 +110,26 @@ class Writer(Products, Singles):
         self.lines += body
         self.emit(0, "")
         self.emit(0, "")
-        if self.shared:
-            self.spread.append(call)
-            call = f"spread({len(self.spread) - 1}, {', '.join(self._arguments())})"
-        self.calls.append(call)
+        if not self.shared:
+            self.calls.append(call)
+            return
+        self.spread.append(call)
+        self.calls.append(f"spread({len(self.spread) - 1}, {', '.join(self._arguments())})")
+        for n in _totals(kernel) if kernel else ():
+            self._together(f"{name}_{self.name(n)}", n)
+
+    def _together(self, name: str, node: Node) -> None:
+        """Write the function that combines what each thread left of a total, always in order."""
+        total, arena = self.name(node), ARENAS[node.dtype]
+        self.emit(0, HELPER)
+        self.emit(0, f"def {name}({arena}):")
+        self.emit(1, "# what the threads found, together")
+        self.emit(1, f"{total} = view({arena}, {self.plan.start[node]}, {self.threads})")
+        self.emit(1, f"for part in range(1, {self.threads}):")
+        self.emit(2, f"{total}[0] = {self._combined(node, f'{total}[0]', f'{total}[part]')}")
+        self.emit(0, "")
+        self.emit(0, "")
+        self.calls.append(f"{name}({arena})")
 
     def _arguments(self) -> list[str]:
         return [*ARENAS.values(), "sgemm", "dgemm", *(self.name(n) for n in self.program.inputs)]
@@ -129,11 +145,14 @@ class Writer(Products, Singles):
         if kernel.kind != "loop" or size(kernel.domain) * len(kernel.nodes) < SHARED_WORK:
             return False
         # Threads take parts of the first axis, so each must have its own results: what is summed
-        # over has to be the last axes, and not the first.
+        # over has to be all axes (a total per thread), or the last axes and not the first.
         axes = [n.settings["axis"] for n in kernel.nodes if n.primitive.kind == "reduce"]
         first = next((k for k, n in enumerate(kernel.domain) if n != 1), 0)
         last = len(kernel.domain)
-        return all(a == tuple(range(last - len(a), last)) and first not in a for a in axes)
+        return all(
+            a == tuple(range(last - len(a), last)) and (len(a) == last or first not in a)
+            for a in axes
+        )
 
     def _spreading(self) -> None:
         """Write the one function that gives every thread its part of a kernel."""
@@ -287,6 +306,8 @@ class Writer(Products, Singles):
 
     def _finish(self, r: Reduction, depth: int) -> None:
         target = f"{self.name(r.node)}[{index(r.strides[: r.local_from])}]"
+        if self.shared and r.local_from == 0:
+            target = f"{self.name(r.node)}[part]"
         partial = any(r.strides[k] == 0 for k in range(r.local_from))
         value = self._combined(r.node, target, r.name) if partial else r.name
         self.emit(depth, f"{target} = {value}")
@@ -332,6 +353,13 @@ class Writer(Products, Singles):
             source = f"{self.name(view.root)}[{index(loops.strides[0], view.offset)}]"
             target = f"{self.name(v)}[{index(loops.strides[1])}]"
             self.emit(1 + len(loops.sizes), f"{target} = {source}")
+
+
+def _totals(kernel: Kernel) -> list[Node]:
+    """Return the reductions over all axes of a kernel."""
+    last = len(kernel.domain)
+    reduced = [n for n in kernel.nodes if n.primitive.kind == "reduce"]
+    return [n for n in reduced if len(n.settings["axis"]) == last]
 
 
 def write(

@@ -79,8 +79,8 @@ def derive(
         >>> J = ((w2 * z - 1) ** 2).named("J")
         >>> for line in gg.derive(J, w1).lines: print(line)
         ∂J/∂w₁ = ∂J/∂z · ∂z/∂w₁
-        = 2·(w₂·z − 1)·w₂ · x
-        = 2·(w₂·w₁·x − 1)·w₂·x
+        = 2·w₂·(w₂·z − 1) · x
+        = 2·w₂·(w₂·(w₁·x) − 1)·x
         = 12 · 2
         = 24
     """

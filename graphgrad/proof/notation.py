@@ -224,7 +224,8 @@ class Notation:
         x, other = node.inputs
         if other in self.letters or other.op != "div" or other in self.spine:
             return None
-        if self._split(other.inputs[0]) != (1, None):
+        number, core = self._split(other.inputs[0])
+        if number != 1 or core is not None:
             return None
         below = other.inputs[1]
         parts = [self._marks[x], self._marks[below]]

@@ -110,7 +110,7 @@ class Scribe:
         return operation(texts[0], texts[1], inner, p.precedence)
 
     def _sum(self, expression: Any) -> Mark:
-        number, inside = expression.primitive()
+        number, inside = _content(expression)
         if number != 1:  # SymPy multiplies numbers into brackets by itself
             return self._product(sp.Mul(number, inside, evaluate=False))
         terms = sorted((self._term(t) for t in expression.args), key=lambda t: t[0])
@@ -185,11 +185,20 @@ class Scribe:
         return template("#1^#2", "#1^{#2}", [inner, self.mark(exponent)], 4)
 
 
+def _content(expression: Any) -> tuple[Any, Any]:
+    """Return the whole number that all terms of a sum share, and the sum without it."""
+    if expression.is_Add:
+        content, inside = expression.primitive()
+        if content.is_Integer:
+            return content, inside
+    return sp.Integer(1), expression
+
+
 def _gathered(number: Any, rest: Any) -> tuple[Any, Any]:
     """Return a product with the numbers that SymPy multiplied into its brackets before it."""
-    factors = []
+    factors: list[Any] = []
     for factor in sp.Mul.make_args(rest):
-        content, inside = factor.primitive() if factor.is_Add else (1, factor)
+        content, inside = _content(factor)
         number, factors = number * content, [*factors, inside]
     return number, sp.Mul(*factors, evaluate=False) if len(factors) > 1 else factors[0]
 
