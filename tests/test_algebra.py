@@ -118,7 +118,7 @@ def test_relu_is_a_proof_by_cases():
     ]
     assert lesson.board.notes == (
         "The two limits differ, so ReLU has no derivative at 0.",
-        "Convention: relu′(0) = 0.",
+        "Convention: ReLU′(0) = 0.",
     )
 
 

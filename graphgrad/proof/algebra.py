@@ -11,7 +11,7 @@ SymPy reads the same graph. So what is shown is what was checked.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import sympy as sp
@@ -24,7 +24,7 @@ from graphgrad.ops.arithmetic import where
 from graphgrad.ops.elementwise import exp, log, tanh
 from graphgrad.proof.board import EQUAL, Block, Line
 from graphgrad.proof.cross_entropy import derive_softmax_cross_entropy
-from graphgrad.proof.linear import Collapse, collapse, three_two_two_one
+from graphgrad.proof.linear import Collapse, collapse
 from graphgrad.proof.marks import Mark, letter, template
 from graphgrad.proof.prover import Demonstration, Prover, Step
 
@@ -134,7 +134,7 @@ def _relu() -> Demonstration:
     ]
     notes = [
         "The two limits differ, so ReLU has no derivative at 0.",
-        f"Convention: {relu.convention}",
+        f"Convention: {relu.convention.replace('relu', 'ReLU')}",
     ]
     return Demonstration(blocks, notes)
 
@@ -154,3 +154,33 @@ def _one_sided(text: str, latex: str, value: int) -> Line:
 
 
 _ACTIVATIONS = {"sigmoid": _sigmoid, "tanh": _tanh, "relu": _relu, "softplus": _softplus}
+
+
+# -- the lecture's network ----------------------------------------------------------------------
+
+
+def three_two_two_one(activation: Callable[[Any], Any] | None = None) -> Node:
+    """Return the lecture's network of 3 inputs, two hidden layers of 2 units and 1 output.
+
+    The weights are numbered as in the lecture: w₁, w₃, w₅ lead to the first hidden unit, w₂, w₄,
+    w₆ to the second; w₇, w₉ and w₈, w₁₀ to the next two; w₁₁ and w₁₂ to the output. They have small
+    whole numbers as values, alternating in sign, so that numbers can be followed by hand.
+
+    Args:
+        activation: of the hidden units; None for none.
+
+    Example:
+        >>> import graphgrad as gg
+        >>> sorted(collapse(three_two_two_one()).coefficients)
+        ['X₁', 'X₂', 'X₃']
+        >>> collapse(three_two_two_one(gg.relu)).affine
+        False
+    """
+    g = activation or (lambda x: x)
+    X = [var(f"X{k}", float(k)) for k in (1, 2, 3)]
+    w = [var(f"w{k}", float((-1) ** k * (k % 4 + 1))) for k in range(13)]
+    first = g(w[1] * X[0] + w[3] * X[1] + w[5] * X[2])
+    second = g(w[2] * X[0] + w[4] * X[1] + w[6] * X[2])
+    third = g(w[7] * first + w[9] * second)
+    fourth = g(w[8] * first + w[10] * second)
+    return (w[11] * third + w[12] * fourth).named("y")

@@ -160,11 +160,12 @@ class Board:
     def html(self) -> str:
         """Return the board as HTML; as preformatted text when latex2mathml is not installed."""
         try:
-            parts = [f"<div>{_titled(b)}{table(_rows(b))}</div>" for b in self.blocks]
+            parts = [_titled(block) + table(_rows(block)) for block in self.blocks]
         except MissingDependencyError:
             return f"<pre>{escape(self.text)}</pre>"
         notes = "".join(f"<p>{escape(note)}</p>" for note in self.notes)
-        return f'<div class="graphgrad-board">{"".join(parts)}{notes}</div>'
+        body = "".join(f'<div style="margin:0.9em 0">{part}</div>' for part in parts)
+        return f'<div class="graphgrad-board">{body}{notes}</div>'
 
 
 class Shown:

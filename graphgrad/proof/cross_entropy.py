@@ -113,7 +113,7 @@ class _Softmax:
             term = self.prover.expression(y)
             self.prover.check(sp.diff(-term * sp.log(symbol), symbol), -term / symbol, "∂L/∂p")
             left = derivative(letter("L", "L"), self._mark(p))
-            reason = "only one term of L has it" if not rows else ""
+            reason = "each p stands in one term of L" if not rows else ""
             rows.append(Line(left, EQUAL, self._mark(-y / p), reason))
         return Block(tuple(rows))
 

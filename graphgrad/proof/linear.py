@@ -25,7 +25,7 @@ from graphgrad.proof.numerals import number_mark
 from graphgrad.proof.scribe import Reading
 from graphgrad.scalars import expand
 
-__all__ = ["Collapse", "Witness", "collapse", "three_two_two_one"]
+__all__ = ["Collapse", "Witness", "collapse"]
 
 MOST_NODES = 2000
 """Nodes of a network, written out in scalars, that is still multiplied out."""
@@ -259,31 +259,3 @@ def _row(values: Sequence[float], digits: int) -> Mark:
 def _valued(left: str, value: float, digits: int) -> Line:
     mark = number_mark(value, digits)
     return Line(letter(left, left), relation(mark), mark)
-
-
-def three_two_two_one(activation: Callable[[Any], Any] | None = None) -> Node:
-    """Return the lecture's network of 3 inputs, two hidden layers of 2 units and 1 output.
-
-    The weights are numbered as in the lecture: w₁, w₃, w₅ lead to the first hidden unit, w₂, w₄,
-    w₆ to the second; w₇, w₉ and w₈, w₁₀ to the next two; w₁₁ and w₁₂ to the output. They have small
-    whole numbers as values, alternating in sign, so that numbers can be followed by hand.
-
-    Args:
-        activation: of the hidden units; None for none.
-
-    Example:
-        >>> import graphgrad as gg
-        >>> sorted(collapse(three_two_two_one()).coefficients)
-        ['X₁', 'X₂', 'X₃']
-        >>> collapse(three_two_two_one(gg.relu)).affine
-        False
-    """
-    g = activation or (lambda x: x)
-    X = [var(f"X{k}", float(k)) for k in (1, 2, 3)]
-    w = [var(f"w{k}", float((-1) ** k * (k % 4 + 1))) for k in range(13)]
-    first = g(w[1] * X[0] + w[3] * X[1] + w[5] * X[2])
-    second = g(w[2] * X[0] + w[4] * X[1] + w[6] * X[2])
-    third = g(w[7] * first + w[9] * second)
-    fourth = g(w[8] * first + w[10] * second)
-    return (w[11] * third + w[12] * fourth).named("y")
-
