@@ -19,7 +19,7 @@ from graphgrad.graph import VARIABLE, Node, ancestors, describe, refresh
 from graphgrad.primitive import Primitive, Settings
 from graphgrad.proof import matrices
 from graphgrad.proof.entries import boxed, held, needed, run
-from graphgrad.proof.exact import TooLargeError, exact, formula
+from graphgrad.proof.exact import TooLargeError, exact, formula, template
 from graphgrad.shapes import Shape
 
 __all__ = ["SYMPY", "check_constants", "expressions", "symbols_of", "to_sympy", "tree_size"]
@@ -135,21 +135,24 @@ def tree_size(roots: Sequence[Node], known: Iterable[Node] = ()) -> tuple[int, i
         if node.is_leaf or held(node):
             sizes[node], depths[node] = 1, 0
             continue
-        parts = [sizes[x] * _fan(node, x) for x in node.inputs]
+        parts = [sizes[x] * n for x, n in zip(node.inputs, _uses(node), strict=True)]
         sizes[node] = min(1 + sum(parts), UNCOUNTABLE)
         depths[node] = 1 + max((depths[x] for x in node.inputs), default=0)
     total = sum(sizes[r] * max(r.size, 1) for r in roots)
     return total, max((depths[r] for r in roots), default=0)
 
 
-def _fan(node: Node, x: Node) -> int:
-    """Return about how many entries of x one entry of the node is made of."""
-    kind, size = node.primitive.kind, max(node.size, 1)
-    if kind in ("map", "move"):
-        return 1
-    if kind in ("matmul", "conv"):
-        return max(1, math.isqrt(math.prod(n.size for n in node.inputs) // size))
-    return max(1, x.size // size)
+def _uses(node: Node) -> list[int]:
+    """Return how often, about, one entry of the node's formula uses an entry of each input."""
+    p, size = node.primitive, max(node.size, 1)
+    if p.kind == "map" and p.sympy is not None:
+        return template(p, len(node.inputs), node.settings).uses
+    if p.kind in ("map", "move"):
+        return [1] * len(node.inputs)
+    if p.kind in ("matmul", "conv"):
+        inner = math.isqrt(math.prod(x.size for x in node.inputs) // size)
+        return [max(1, inner)] * len(node.inputs)
+    return [max(1, x.size // size) for x in node.inputs]
 
 
 def symbols_of(nodes: Iterable[Node]) -> dict[Node, Any]:

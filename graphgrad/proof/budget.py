@@ -51,9 +51,9 @@ class Budget:
         """The seconds that are left; never negative."""
         return max(self.seconds - self.spent, 0.0)
 
-    def share(self, parts: int) -> float:
-        """Return an equal share of what is left."""
-        return self.left / max(parts, 1)
+    def late(self, share: float) -> float:
+        """Return the seconds that are left when the budget is stretched by a share of itself."""
+        return max(self.seconds * (1 + share) - self.spent, 0.0)
 
 
 def attempt(work: Callable[[], T], seconds: float, otherwise: Any = None) -> T | Any:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import bisect
 import functools
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
@@ -120,6 +121,7 @@ class Template:
         symbols: one per input, real.
         expression: the formula.
         powers: base and exponent of each power in it that could be large.
+        uses: how often each symbol occurs.
     """
 
     def __init__(self, p: Primitive, inputs: int, settings: Mapping[str, Any]):
@@ -132,6 +134,8 @@ class Template:
             for e in self.expression.atoms(sp.Pow)
             if not (e.exp.is_Rational and abs(e.exp) <= 4)
         ]
+        found = Counter(e for e in sp.preorder_traversal(self.expression) if e.is_Symbol)
+        self.uses = [found[s] for s in self.symbols]
 
 
 Key = tuple[Primitive, int, tuple[tuple[str, Any], ...]]

@@ -225,7 +225,7 @@ class _Partial:
         at = {n: boxed((), [v]) for n, v in zip(self.xs, operands, strict=True)}
         node = apply(self.p, self.xs, self.settings)
         one = boxed((), [number_of(1)])
-        expected, size = slope(node, one, at, self.xs[self.i], one)
+        expected, size = slope(node, one, at, {self.xs[self.i]: one})
         y = PRECISE.apply(self.p, operands, self.settings)
         return expected, self._rule_with(PRECISE, operands, y), size
 

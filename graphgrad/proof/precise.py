@@ -17,10 +17,12 @@ import sympy as sp
 
 from graphgrad.graph import Node
 from graphgrad.primitive import Primitive, Settings
-from graphgrad.proof.entries import boxed, each, run
+from graphgrad.proof.entries import each, run
 from graphgrad.proof.exact import exact, key_of, template
 
-__all__ = ["DIGITS", "KINK", "PRECISE", "OutsideError", "agreed", "number_of", "points", "slope", "weighed"]
+__all__ = ["DIGITS", "KINK", "PRECISE", "OutsideError", "agreed", "number_of", "slope", "unit_of",
+    "weighed",
+]  # fmt: skip
 
 DIGITS = 120
 CONTEXT = mpmath.mp.clone()
@@ -192,13 +194,13 @@ def weighed(y: Node, weights: Any, at: Mapping[Node, Any]) -> Any:
 
 
 def slope(
-    y: Node, weights: Any, at: Mapping[Node, Any], x: Node, direction: Any, here: Any = None
+    y: Node, weights: Any, at: Mapping[Node, Any], moved: Mapping[Node, Any], here: Any = None
 ) -> tuple[Any, Any]:
-    """Return the derivative of Σ weights · y along a direction in x, and the size of its terms.
+    """Return the derivative of Σ weights · y along a direction, and the size of its terms.
 
     Args:
         y, weights, at: as in `weighed`.
-        x: the variable that moves; `direction` is an object array of its shape.
+        moved: the direction: an object array for each variable that moves.
         here: Σ weights · y at the point, when it is known.
 
     Raises:
@@ -206,9 +208,11 @@ def slope(
     """
     middle = weighed(y, weights, at) if here is None else here
     ahead, behind = (
-        weighed(y, weights, {**at, x: each(lambda v, d, s=s: v + s * d, at[x], direction)})
+        weighed(y, weights, {**at, **{
+            x: each(lambda v, d, s=s: v + s * d, at[x], d) for x, d in moved.items()
+        }})
         for s in (STEP, -STEP)
-    )
+    )  # fmt: skip
     right, left = (ahead - middle) / STEP, (middle - behind) / STEP
     allowed = TURN * max(abs(right), abs(left)) + FLAT * (1 + abs(middle))
     if abs(right - left) > allowed:
@@ -232,6 +236,7 @@ def agreed(a: Any, b: Any, size: Any = 0) -> int:
     return max(0, min(MOST, int(-CONTEXT.log10(error / scale))))
 
 
-def points(shape: Any, values: Sequence[Any]) -> Any:
-    """Return exact numbers as an object array of 120-digit numbers."""
-    return boxed(shape, [number_of(v) for v in values])
+def unit_of(entries: Any) -> Any:
+    """Return a power of two close to 1/|largest entry|; 1 when all entries are 0."""
+    largest = max((abs(e) for e in entries.ravel()), default=MPF(0))
+    return MPF(2) ** -int(CONTEXT.mag(largest)) if largest else MPF(1)

@@ -155,7 +155,7 @@ class Sides:
             if chosen == 0:
                 continue
             here = self.resolve(value, values)
-            result = here if chosen == 1 else chosen * here + (1 - chosen) * result
+            result = _either(chosen, here, result, result)
         return result
 
 
@@ -176,12 +176,16 @@ def _sign(s: Any) -> Any:
 
 
 def _either(h: Any, yes: Any, no: Any, at_zero: Any) -> Any:
-    """Return `yes` on the side h, `no` on the other, both weighed by a letter."""
+    """Return `yes` on the side h, `no` on the other; with a letter, each of them once."""
     if h is None:
         return at_zero
-    if h == 1:
+    if h == 1 or yes == no:
         return yes
-    return no if h == 0 else no + (yes - no) * h
+    if h == 0:
+        return no
+    if yes == -no:
+        return yes * (2 * h - 1)
+    return yes * h + no * (1 - h)
 
 
 def _abs(sides: Sides, u: Any) -> Any:

@@ -196,7 +196,7 @@ def at_kink(node: Node) -> bool:
     for x in xs:
         direction = boxed(x.shape, [number_of(draw.random()) for _ in range(x.size)])
         try:
-            slope(node, weights, known, x, direction)
+            slope(node, weights, known, {x: direction})
         except OutsideError as problem:
             return str(problem) == KINK
     return False
@@ -300,7 +300,7 @@ class _Entries:
         for entry in np.ndindex(self.x.shape):
             unit = boxed(self.x.shape, [zero] * self.x.size)
             unit[entry] = number_of(1)
-            expected, _ = slope(self.y, g, known, self.x, unit)
+            expected, _ = slope(self.y, g, known, {self.x: unit})
             yield entry, expected, number_of(rule) if found is None else found[entry]
 
     def _wrong(self, entry: tuple[int, ...], at: dict[Node, Any], values: tuple[Any, Any]) -> Proof:

@@ -26,7 +26,7 @@ from graphgrad.proof.entries import boxed, each, needed, run
 from graphgrad.proof.exact import TooLargeError, exact
 from graphgrad.proof.partials import CHECKED, ENOUGH, POINTS, PROVED, UNDECIDED, WRONG, Proof, on_sides
 from graphgrad.proof.precise import (
-    MOST, PRECISE, OutsideError, agreed, number_of, slope, weighed,
+    MOST, PRECISE, OutsideError, agreed, number_of, slope, unit_of, weighed,
 )  # fmt: skip
 from graphgrad.proof.sides import ManySidesError, Sides, branches
 
@@ -107,7 +107,11 @@ class Whole:
         """Return the proofs by algebra, made in what the budget leaves beside the reserve."""
         found: dict[Node, str] = {}
         limit = Budget(max(self.budget.left * 0.95 - reserve, 1e-3))
-        total, gradients, sides = self._together()
+        try:
+            total, gradients, sides = self._together()
+        except TooLargeError as problem:
+            self.why = str(problem)
+            return {}
         for x in self.leaves:
             if self._seen[x].wrong is None and limit.left:
                 found[x] = self._algebra(x, total, gradients, sides, limit)
@@ -122,7 +126,7 @@ class Whole:
             return Proof(PROVED, algebra)
         if seen.count:
             early = "" if seen.count >= POINTS else ", then time was up"
-            along = "" if x.size == 1 else ", along random directions"
+            along = "" if len(self.leaves) == x.size == 1 else ", along random directions"
             count = "1 point" if seen.count == 1 else f"{seen.count} points"
             return Proof(CHECKED, f"to {seen.digits} digits at {count}{along}{early}")
         return Proof(UNDECIDED, self.why or "time was up")
@@ -178,7 +182,7 @@ class Whole:
         sides = Sides()
         try:
             return (*self._on_side(sides), sides)
-        except (ManySidesError, TooLargeError):
+        except ManySidesError:
             return None, {}, sides
 
     def _side_by_side(self, x: Node, limit: Budget) -> str:
@@ -232,29 +236,43 @@ class Whole:
             except GraphError as problem:
                 self.why = str(problem)
                 return
-            for x in waiting:
-                if limit.left:
-                    self._compare(x, at, known, weights, here, gradients[self.gradients[x]])
+            found = {x: gradients[self.gradients[x]] for x in waiting}
+            if self._compare(waiting, at, known, weights, here, found) and len(waiting) > 1:
+                for x in waiting:  # one of them is wrong: which?
+                    if limit.left:
+                        self._compare([x], at, known, weights, here, found)
 
-    def _compare(self, x: Node, at: Any, known: Any, weights: Any, here: Any, gradient: Any) -> None:
-        seen = self._seen[x]
-        direction = self._direction(x)
+    def _compare(
+        self, xs: list[Node], at: Any, known: Any, weights: Any, here: Any, gradients: Any
+    ) -> bool:
+        """Compare along one random direction in all the variables; return whether they differ.
+
+        The direction is scaled so that each variable has about the same share in the derivative.
+        """
+        moved = {x: self._direction(x, unit_of(gradients[x])) for x in xs}
         try:
-            expected, size = slope(self.y, weights, known, x, each(number_of, direction), here)
-        except OutsideError:
-            return
-        actual = sum((number_of(d) * g for d, g in zip(direction.ravel(), gradient.ravel())), 0)
-        digits = agreed(expected, actual, size)
-        if digits < ENOUGH:
-            where = "" if x.size == 1 else f" along ({', '.join(map(str, direction.ravel()[:6]))}…)"
-            seen.wrong = _named_point(at), (expected, actual), where
-        seen.count += 1
-        seen.digits = min(seen.digits, digits)
+            expected, size = slope(self.y, weights, known, moved, here)
+        except OutsideError as problem:
+            self.why = f"no point was found without {problem}"
+            return False
+        terms = [d * g for x in xs for d, g in zip(moved[x].ravel(), gradients[x].ravel())]
+        digits = agreed(expected, sum(terms, number_of(0)), size)
+        if digits >= ENOUGH:
+            for x in xs:
+                self._seen[x].count += 1
+                self._seen[x].digits = min(self._seen[x].digits, digits)
+        elif len(xs) == 1:
+            (x,) = xs
+            scale = moved[x].ravel()[0] if x.size == 1 else 1
+            values = expected / scale, sum(terms, number_of(0)) / scale
+            where = "" if x.size == 1 else " along a random direction"
+            self._seen[x].wrong = _named_point(at), values, where
+        return digits < ENOUGH
 
-    def _direction(self, x: Node) -> Any:
-        if x.size == 1:
-            return boxed(x.shape, [sp.Integer(1)])
-        return boxed(x.shape, [sp.Rational(self._draw.randint(-8, 8), 4) for _ in range(x.size)])
+    def _direction(self, x: Node, unit: Any) -> Any:
+        draw = self._draw
+        steps = [draw.choice((-1, 1)) * draw.randint(5, 16) for _ in range(x.size)]
+        return boxed(x.shape, [unit * step for step in steps])
 
     def _point(self) -> dict[Node, Any]:
         """Return rational values for all variables: close to the current ones, or anywhere."""

@@ -6,8 +6,9 @@ Works: moons 2-16-16-1, batch 100, binary cross-entropy from logits, SGD; digits
 batch 32, and mnist 784-512-512-10, batch 128, softmax cross-entropy, Adam; chain Σ tanh x·σ(x) +
 exp(−x²), value and gradient, 10⁶ numbers; cnn 28×28, conv16-pool-conv32-pool-dense10, batch 64,
 SGD. All in float32, two threads; Adam's rate is 1e-6, so that no run drifts to loss 0, where
-everybody would time subnormal numbers. Peers that are not installed are left out. Steps are taken
-in turn, graphgrad, peer, graphgrad, peer …; figures are medians, ratios are of medians.
+everybody would time subnormal numbers. Peers that are not installed are left out. Each has a
+process of its own, in turns, graphgrad, peer, graphgrad, peer …; figures are medians, ratios of
+medians. Threads wait for each other by spinning, so another busy process spoils every figure.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import itertools
 import json
 import os
 import statistics
+import subprocess
 import sys
 import time
 
@@ -230,40 +232,44 @@ PEERS = {"torch eager": torch_step, "jax.jit": jax_step}
 # -- measuring ---------------------------------------------------------------------------------
 
 
-def block(step, seconds):
-    """Return the seconds a step takes, over a block of about `seconds`."""
+def measure(work, name, seconds=1.0):
+    """Return what one of them takes, in this process."""
+    begin = time.perf_counter()
+    step = {"graphgrad": graphgrad_step, **PEERS}[name](work)
+    loss = float(step())
+    first = time.perf_counter() - begin
     begin = time.perf_counter()
     step()
-    count = max(1, int(seconds / max(time.perf_counter() - begin, 1e-7)))
-    begin = time.perf_counter()
-    for _ in range(count):
-        step()
-    return (time.perf_counter() - begin) / count
-
-
-def compare(work, turns=15, seconds=0.1):
-    """Return the medians of all who take part in a work, in turns."""
-    steps, first, losses = {}, {}, {}
-    for name, make in {"graphgrad": graphgrad_step, **PEERS}.items():
+    count = max(1, int(seconds / 10 / max(time.perf_counter() - begin, 1e-7)))
+    times = []
+    for _ in range(10):
         begin = time.perf_counter()
-        try:
-            step = make(work)
-        except ImportError:
-            continue
-        losses[name] = round(float(step()), 5)
-        first[name] = time.perf_counter() - begin
-        steps[name] = step
-    times = {name: [] for name in steps}
+        for _ in range(count):
+            step()
+        times.append((time.perf_counter() - begin) / count)
+    return {"step": statistics.median(times), "first": first, "loss": loss}
+
+
+def compare(work, turns):
+    """Return the medians of all who take part, a process each, in turns.
+
+    Each has a process of its own, since the idle threads of one would spin on the other's cores.
+    """
+    found = {name: [] for name in ("graphgrad", *PEERS)}
     for _ in range(turns):
-        for name, step in steps.items():
-            times[name].append(block(step, seconds))
-    medians = {name: statistics.median(t) for name, t in times.items()}
+        for name, rows in found.items():
+            command = [sys.executable, __file__, "--one", name, work]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode == 0:
+                rows.append(json.loads(done.stdout))
+    found = {name: rows for name, rows in found.items() if rows}
+    step = {n: statistics.median(r["step"] for r in rows) for n, rows in found.items()}
     return {
         "work": work,
-        "step_us": {n: round(t * 1e6, 1) for n, t in medians.items()},
-        "times_faster": {n: round(t / medians["graphgrad"], 2) for n, t in medians.items()},
-        "first_call_s": {n: round(t, 2) for n, t in first.items()},
-        "first_loss": losses,
+        "step_us": {n: round(t * 1e6, 1) for n, t in step.items()},
+        "times_faster": {n: round(t / step["graphgrad"], 2) for n, t in step.items()},
+        "first_call_s": {n: [round(r["first"], 2) for r in rows] for n, rows in found.items()},
+        "first_loss": {n: round(rows[0]["loss"], 5) for n, rows in found.items()},
     }
 
 
@@ -272,9 +278,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("works", nargs="*", default=[])
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--one", metavar="NAME", help="measure only this one, in this process")
     arguments = parser.parse_args()
+    if arguments.one:
+        sys.stdout.write(json.dumps(measure(arguments.works[0], arguments.one)))
+        return
     for work in arguments.works or [*MLP, "chain", "cnn"]:
-        row = compare(work)
+        row = compare(work, arguments.turns)
         if arguments.json:
             sys.stdout.write(json.dumps(row) + "\n")
         else:
