@@ -167,7 +167,7 @@ def _play_parser() -> argparse.ArgumentParser:
 def _verify_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="graphgrad verify",
-        description="Prove the derivatives of an expression, or of the whole rule book, with SymPy.",
+        description="Prove derivatives with SymPy: of an expression, or of the whole rule book.",
         epilog=VERIFY_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -67,7 +67,8 @@ class Node(Pictured, Operand):
 
     __slots__ = (
         "__weakref__", "_changed", "_checked", "_grad", "_name", "_owner", "_value", "active",
-        "dtype", "inputs", "origin", "primitive", "role", "scope", "serial", "settings", "shape", "source",
+        "dtype", "inputs", "origin", "primitive", "role", "scope", "serial", "settings", "shape",
+        "source",
     )  # fmt: skip
     __array_priority__ = 1000
 

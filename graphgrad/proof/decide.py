@@ -9,6 +9,7 @@ the domain of the formulas; that none is found proves nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import sympy as sp
@@ -44,8 +45,10 @@ def vanishes(difference: Any, letters: Iterable[Any] = (), seconds: float = 2.0)
     small = difference.count_ops() <= UNWATCHED
     ways = ((EXPANDED, lambda e: e), (EXPONENTIALS, by_exponentials))
     for name, rewrite in ways:
-        done = _expands(difference, rewrite, letters) if small else attempt(
-            lambda rewrite=rewrite: _expands(difference, rewrite, letters), seconds / 2
+        done = (
+            _expands(difference, rewrite, letters)
+            if small
+            else attempt(partial(_expands, difference, rewrite, letters), seconds / 2)
         )
         if done:
             return name
@@ -76,7 +79,7 @@ def by_exponentials(e: Any) -> Any:
 
 
 def _flattened(e: Any, names: dict[Any, Any]) -> Any:
-    """Return a rational expression: every function in it, and every power with a symbol above, is a letter."""
+    """Return a rational expression: functions, and powers with a symbol above, are letters."""
     if e.is_Atom:
         return e
     if e.is_Add or e.is_Mul:
@@ -86,7 +89,8 @@ def _flattened(e: Any, names: dict[Any, Any]) -> Any:
     if e.is_Pow and e.exp.is_Rational:
         return _flattened(e.base, names) ** e.exp
     if isinstance(e, sp.exp | sp.Pow):
-        return _power(*e.as_base_exp(), names)
+        base, exponent = e.as_base_exp()
+        return _power(base, exponent, names)
     return _letter(e, names)
 
 

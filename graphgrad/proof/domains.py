@@ -28,7 +28,8 @@ class Condition:
 
     Attributes:
         kind: ``"positive"``, ``"nonzero"``, ``"kink"`` (not zero, for there the derivative
-            jumps), ``"jump"`` (not zero, for there the value itself jumps), ``"within"`` (between −1 and 1), ``"broken"`` (no whole number), ``"uncut"``
+            jumps), ``"jump"`` (not zero, for there the value itself jumps), ``"within"``
+            (between −1 and 1), ``"broken"`` (no whole number), ``"uncut"``
             (the point (x, y) of an angle does not lie on the half-line y = 0, x ≤ 0).
         parts: the expression it speaks of; two for ``"uncut"``, y and x.
     """
@@ -90,7 +91,7 @@ class Condition:
         with np.errstate(all="ignore"):
             found = [np.asarray(sp.lambdify(names, p, "numpy")(*arrays)) for p in self.parts]
         u = found[0]
-        bad = {
+        outside: dict[str, Callable[[], Any]] = {
             "positive": lambda: u <= 0,
             "nonzero": lambda: u == 0,
             "kink": lambda: u == 0,
@@ -98,8 +99,8 @@ class Condition:
             "within": lambda: np.abs(u) >= 1,
             "broken": lambda: u == np.floor(u),
             "uncut": lambda: (u == 0) & (found[-1] <= 0),
-        }[self.kind]()
-        if not np.any(bad):
+        }
+        if not np.any(outside[self.kind]()):
             return "inside"
         return "kink" if self.sharp else "outside"
 

@@ -48,7 +48,9 @@ class Endings:
         budget: the time that may be spent.
     """
 
-    def __init__(self, y: Node, words: Words, found: Mapping[Node, Sequence[Proof]], budget: Budget):
+    def __init__(
+        self, y: Node, words: Words, found: Mapping[Node, Sequence[Proof]], budget: Budget
+    ):
         self.y, self.words, self.found, self.budget = y, words, found, budget
         self.order = ancestors(y)
         self.whole = Whole(y, budget)
@@ -82,7 +84,7 @@ class Endings:
             difference="0" if proof.status == PROVED else "", method=proof.method, domain=domain,
             note="; ".join(t for t in (note, *proof.notes) if t),
             point={n: digits(v) for n, v in proof.point.items()},
-            values=None if proof.values is None else (digits(proof.values[0]), digits(proof.values[1])),
+            values=proof.values and (digits(proof.values[0]), digits(proof.values[1])),
             seconds=seconds, group=f"leaf {domain}", tex=self._tex(x, formula, rule),
         )  # fmt: skip
 
@@ -112,7 +114,9 @@ class Endings:
     @cached_property
     def _operations(self) -> str:
         size, _ = tree_size([self.y])
-        return f"(formula of {size:,} operations)" if size < 10**9 else "(formula too long to write)"
+        return (
+            f"(formula of {size:,} operations)" if size < 10**9 else "(formula too long to write)"
+        )
 
     def _formulas(self, x: Node) -> tuple[Any, Any]:
         """Return SymPy's derivative and the gradient graph as expressions, where they are short.
@@ -191,7 +195,7 @@ class Endings:
         if whole.cotangent is not None:
             rng = np.random.default_rng(0)
             seed = {whole.cotangent: rng.normal(size=self.y.shape)}
-        self._seed = seed.get(whole.cotangent) if seed else np.float64(1)
+        self._seed = next(iter(seed.values()), np.float64(1))
         if not np.all(np.isfinite(refresh(self.y))):
             return None
         found = evaluate([whole.gradients[x] for x in whole.leaves], seed)
@@ -215,7 +219,9 @@ class Endings:
         numbers = f"{number(first.actual, 6)} against {number(first.expected, 6)}"
         if proof.status == UNDECIDED and not self._domain(x)[1]:
             values = (number_of(first.expected), number_of(first.actual))
-            point = {n.name: sp.Float(float(refresh(n)), 17) for n in self.whole.leaves if not n.shape}
+            point = {
+                n.name: sp.Float(float(refresh(n)), 17) for n in self.whole.leaves if not n.shape
+            }
             return replace(proof, status=WRONG, method=f"{first.method} at the current values",
                            point=point, values=values)  # fmt: skip
         note = f"in floats, at the current values, the {first.method} differs: {numbers}"

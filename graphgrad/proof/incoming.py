@@ -49,7 +49,7 @@ def from_sympy(expression: Any, /, **values: Any) -> Node:
         3.8268
         >>> gg.from_sympy(sympy.gamma(x))
         Traceback (most recent call last):
-        graphgrad.errors.GraphError: gamma(x): the rule book has no function gamma …
+        graphgrad.errors.GraphError: gamma(x): the rule book has no function gamma; ...
     """
     if isinstance(expression, str):
         raise GraphError(f"{expression!r} is text: gg.parse reads expressions")
@@ -171,7 +171,11 @@ def _fraction(e: Any) -> tuple[list[Any], list[Any]]:
 
 
 def _number(e: Any) -> Node:
-    if e.is_extended_real is False or e is sp.zoo or (e.is_extended_real is None and e is not sp.nan):
+    if (
+        e.is_extended_real is False
+        or e is sp.zoo
+        or (e.is_extended_real is None and e is not sp.nan)
+    ):
         raise GraphError(f"{e}: not a real number")
     return const(math.pi, name="π") if e is sp.pi else const(float(e))
 
@@ -289,4 +293,6 @@ _RULES: list[tuple[Any, Callable[[Any, list[Node]], Node]]] = [
 
 
 def _matrix_product(parts: list[Node]) -> Node:
-    return functools.reduce(lambda a, b: linear.matmul(a, b) if a.shape and b.shape else a * b, parts)
+    return functools.reduce(
+        lambda a, b: linear.matmul(a, b) if a.shape and b.shape else a * b, parts
+    )

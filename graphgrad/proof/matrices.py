@@ -97,7 +97,9 @@ def _computed(node: Node, forms: Forms) -> Any:
 def _applied(p: Primitive, node: Node, x: Any) -> Any:
     known = template(p, 1, node.settings)
     t = sp.Dummy("t", real=True)
-    return ElementwiseApplyFunction(sp.Lambda(t, known.expression.xreplace({known.symbols[0]: t})), x)
+    return ElementwiseApplyFunction(
+        sp.Lambda(t, known.expression.xreplace({known.symbols[0]: t})), x
+    )
 
 
 def _spread(node: Node, x: Node, forms: Forms) -> Any:

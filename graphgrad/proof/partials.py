@@ -131,7 +131,8 @@ class _Partial:
 
     def _on_side(self, sides: Sides) -> tuple[Any, Any]:
         operands = [
-            sides.positive(s) if mask else s for s, mask in zip(self.symbols, self.masks, strict=True)
+            sides.positive(s) if mask else s
+            for s, mask in zip(self.symbols, self.masks, strict=True)
         ]
         formula = sides.apply(self.p, operands, self.settings)
         return formula, self._rule_with(sides, operands, formula)

@@ -36,6 +36,10 @@ MOST = 40
 KINK = "a kink"
 LARGEST = 64
 """Binary digits of the largest exponent: beyond, exp is as good as infinite."""
+HUGE = 100_000
+"""Binary digits of the largest number that is computed with."""
+SCALES = 32
+"""Binary digits by which a direction may be scaled."""
 MPF = CONTEXT.mpf
 Closure = Callable[[Sequence[Any]], Any]
 
@@ -62,9 +66,11 @@ class _Precise:
         except (ZeroDivisionError, ValueError, OverflowError) as problem:
             raise OutsideError(str(problem)) from None
         if isinstance(result, MPF):
-            _, mantissa, exponent, _ = result._mpf_
+            _, mantissa, exponent, bits = result._mpf_
             if not mantissa and exponent and not any(map(_infinite, operands)):
                 raise OutsideError(f"{p.name} gives {result}")
+            if exponent + bits > HUGE:
+                raise OutsideError(f"{p.name} gives a number of more than {HUGE} binary digits")
         elif not isinstance(result, bool):
             raise OutsideError(f"{p.name} gives {result}")
         return result
@@ -131,7 +137,7 @@ def _function(e: Any) -> Callable[..., Any]:
     found = _FUNCTIONS.get(e.func.__name__) or getattr(CONTEXT, e.func.__name__, None)
     if found is None:
         raise OutsideError(f"{e.func.__name__} has no numbers of {DIGITS} digits")
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def _exp(x: Any) -> Any:
@@ -154,8 +160,9 @@ def _sign(x: Any) -> Any:
     return MPF((x > 0) - (x < 0))
 
 
-def _heaviside(x: Any, at_zero: Any = MPF(0.5)) -> Any:
-    return MPF(1) if x > 0 else MPF(0) if x < 0 else at_zero
+def _heaviside(x: Any, at_zero: Any = None) -> Any:
+    half = MPF(0.5) if at_zero is None else at_zero
+    return MPF(1) if x > 0 else MPF(0) if x < 0 else half
 
 
 def _log(x: Any) -> Any:
@@ -237,6 +244,7 @@ def agreed(a: Any, b: Any, size: Any = 0) -> int:
 
 
 def unit_of(entries: Any) -> Any:
-    """Return a power of two close to 1/|largest entry|; 1 when all entries are 0."""
+    """Return a power of two close to 1/|largest entry|, within bounds; 1 when all are 0."""
     largest = max((abs(e) for e in entries.ravel()), default=MPF(0))
-    return MPF(2) ** -int(CONTEXT.mag(largest)) if largest else MPF(1)
+    size = int(CONTEXT.mag(largest)) if largest else 0
+    return MPF(2) ** -max(-SCALES, min(SCALES, size))

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from graphgrad import dtypes
-from graphgrad.errors import GradientError, GraphError
+from graphgrad.errors import GradientError
 from graphgrad.explain.formulas import render
 from graphgrad.explain.names import pretty
 from graphgrad.graph import Node, ancestors, describe
@@ -77,7 +77,9 @@ def _title(y: Node) -> str:
 
 def _notes(order: Sequence[Node]) -> list[str]:
     still = sum(
-        not (x.active and node.primitive.has_rule(i)) for node in order for i, x in enumerate(node.inputs)
+        not (x.active and node.primitive.has_rule(i))
+        for node in order
+        for i, x in enumerate(node.inputs)
     )
     if not still:
         return []

@@ -94,7 +94,7 @@ class Report:
         >>> import graphgrad as gg
         >>> report = gg.verify(gg.tanh(gg.var("x", 0.5)))
         >>> report.ok, report.complete, [row.status for row in report.rows]
-        (True, True, ['proved', 'proved', 'proved'])
+        (True, True, ['proved', 'proved', 'checked'])
         >>> report.rows[0].formula, report.rows[0].rule
         ('1 − tanh(x)²', '1 − v₁²')
     """
@@ -180,7 +180,8 @@ class Report:
             True
         """
         rows = [
-            {k: v for k, v in row.__dict__.items() if k not in ("tex", "group")} for row in self.rows
+            {k: v for k, v in row.__dict__.items() if k not in ("tex", "group")}
+            for row in self.rows
         ]
         head = {
             "title": self.title, "ok": self.ok, "complete": self.complete, "counts": self.counts,

@@ -54,7 +54,7 @@ def verify_rules(
         >>> report = verify_rules([gg.PRIMITIVES["relu"]])
         >>> for row in report.rows:
         ...     print(row.kind, row.where, row.verdict)
-        rule ∂relu/∂x proved: same expression, on each of 2 sides
+        rule ∂relu/∂x proved: same expression, on both sides
         value relu checked: formula and program agree to 12 digits
         convention relu proved: the rule gives the stated values
     """

@@ -100,7 +100,8 @@ class Sides:
             return None if opposite is None else 1 - opposite
         if split := self._split(s):
             h, one, other = split
-            return _either(h, *(self.positive(e) or sp.Integer(0) for e in (one, other)), None)
+            yes, no = (self.positive(e) or sp.Integer(0) for e in (one, other))
+            return _either(h, yes, no, None)
         if s not in self.switches:
             known = _sign(s)
             if known is not None:
@@ -197,8 +198,9 @@ def _sign_of(sides: Sides, u: Any) -> Any:
     return _either(sides.positive(u), one, -one, sp.Integer(0))
 
 
-def _heaviside(sides: Sides, u: Any, at_zero: Any = sp.Rational(1, 2)) -> Any:
-    return _either(sides.positive(u), sp.Integer(1), sp.Integer(0), at_zero)
+def _heaviside(sides: Sides, u: Any, at_zero: Any = None) -> Any:
+    half = sp.Rational(1, 2) if at_zero is None else at_zero
+    return _either(sides.positive(u), sp.Integer(1), sp.Integer(0), half)
 
 
 def _larger(sides: Sides, *parts: Any) -> Any:

@@ -25,13 +25,21 @@ from graphgrad.proof.decide import vanishes
 from graphgrad.proof.domains import Condition, conditions, kink, without_implied
 from graphgrad.proof.entries import boxed, each, run
 from graphgrad.proof.numeric import Comparison, compare_function
-from graphgrad.proof.partials import CHECKED, ENOUGH, POINTS, PROVED, UNDECIDED, WRONG, Proof, on_sides
+from graphgrad.proof.partials import (
+    CHECKED,
+    ENOUGH,
+    POINTS,
+    PROVED,
+    UNDECIDED,
+    WRONG,
+    Proof,
+    on_sides,
+)
 from graphgrad.proof.precise import KINK, MOST, PRECISE, OutsideError, agreed, number_of, slope
 from graphgrad.proof.sides import ManySidesError, Sides, branches
 from graphgrad.shapes import Shape
 
-__all__ = ["Use", "at_kink", "cases_of", "prove_entries", "prove_structure", "together",
-    "use_of"]
+__all__ = ["Use", "at_kink", "cases_of", "prove_entries", "prove_structure", "together", "use_of"]
 
 SMALL = 700
 """Entries of the largest Jacobian that is proved entry by entry at a use's own shapes."""
@@ -295,7 +303,9 @@ class _Entries:
         y = run([self.y], known, PRECISE)[self.y]
         g = known[self.cotangent]
         rule = self.rule
-        found = run([rule], {**known, self.place: y}, PRECISE)[rule] if isinstance(rule, Node) else None
+        found = (
+            run([rule], {**known, self.place: y}, PRECISE)[rule] if isinstance(rule, Node) else None
+        )
         zero = number_of(0)
         for entry in np.ndindex(self.x.shape):
             unit = boxed(self.x.shape, [zero] * self.x.size)
@@ -318,7 +328,9 @@ class _Entries:
 def _letters(node: Node) -> Any:
     if node.primitive is CONSTANT:
         return _fixed(node)
-    names = [f"{node.name}{list(at) if at else ''}".replace(" ", "") for at in np.ndindex(node.shape)]
+    names = [
+        f"{node.name}{list(at) if at else ''}".replace(" ", "") for at in np.ndindex(node.shape)
+    ]
     return boxed(node.shape, [sp.Symbol(n, real=True) for n in names])
 
 

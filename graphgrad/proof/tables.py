@@ -20,7 +20,6 @@ from graphgrad.proof.report import MARKS, Report, Row
 
 if TYPE_CHECKING:
     from rich.console import Group
-    from rich.table import Table
 
 __all__ = ["html_table", "latex_table", "markdown_table", "plain", "rich_table", "terminal"]
 

@@ -26,7 +26,7 @@ _SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 _HOLE = re.compile("\ue000(\\d+)\ue001")
 
 
-class _Text(StrPrinter):
+class _Text(StrPrinter):  # type: ignore[misc]
     """SymPy's plain text, with the signs of the house."""
 
     def __init__(self) -> None:
@@ -139,7 +139,7 @@ def text(e: Any, names: Mapping[Any, str] | None = None) -> str:
     Example:
         >>> x, y = sp.symbols("x y", real=True)
         >>> text(1 - sp.tanh(x) ** 2), text(-x / (2 * y)), text(sp.Abs(x) * sp.exp(-x))
-        ('1 − tanh(x)²', '−x/(2·y)', '|x|·exp(−x)')
+        ('1 − tanh(x)²', '−x/(2·y)', 'exp(−x)·|x|')
     """
     printer = _Text()
     template = printer.doprint(e)

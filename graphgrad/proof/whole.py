@@ -24,9 +24,25 @@ from graphgrad.proof.budget import Budget
 from graphgrad.proof.decide import vanishes
 from graphgrad.proof.entries import boxed, each, needed, run
 from graphgrad.proof.exact import TooLargeError, exact
-from graphgrad.proof.partials import CHECKED, ENOUGH, POINTS, PROVED, UNDECIDED, WRONG, Proof, on_sides
+from graphgrad.proof.partials import (
+    CHECKED,
+    ENOUGH,
+    POINTS,
+    PROVED,
+    UNDECIDED,
+    WRONG,
+    Proof,
+    on_sides,
+)
 from graphgrad.proof.precise import (
-    MOST, PRECISE, OutsideError, agreed, number_of, slope, unit_of, weighed,
+    MOST,
+    PRECISE,
+    OutsideError,
+    agreed,
+    number_of,
+    slope,
+    unit_of,
+    weighed,
 )  # fmt: skip
 from graphgrad.proof.sides import ManySidesError, Sides, branches
 
@@ -201,7 +217,9 @@ class Whole:
     def _matches(self, x: Node, total: Any, gradient: Any, sides: Sides, limit: Budget) -> str:
         methods: dict[str, None] = {}
         for s, g in zip(self._letters()[x].ravel(), gradient.ravel(), strict=True):
-            method = vanishes(sp.diff(total, s) - g, sides.letters, limit.left) if limit.left else ""
+            method = (
+                vanishes(sp.diff(total, s) - g, sides.letters, limit.left) if limit.left else ""
+            )
             if not method:
                 return ""
             methods[method] = None
@@ -213,13 +231,17 @@ class Whole:
         """Return about how many operations one evaluation of graph and gradients takes."""
         given = [] if self.cotangent is None else [self.cotangent]
         order = needed([self.y, *self.gradients.values()], dict.fromkeys(given))
-        return sum(n.size + sum(x.size for x in n.inputs if n.primitive.kind != "map") for n in order)
+        return sum(
+            n.size + sum(x.size for x in n.inputs if n.primitive.kind != "map") for n in order
+        )
 
     def sample(self, leaves: Sequence[Node], points: int, seconds: float) -> None:
         """Compare gradients with difference quotients at points, until each has seen enough."""
         limit = Budget(max(seconds, 1e-3))
         for _ in range(4 * points):
-            waiting = [x for x in leaves if self._seen[x].count < points and not self._seen[x].wrong]
+            waiting = [
+                x for x in leaves if self._seen[x].count < points and not self._seen[x].wrong
+            ]
             if not waiting or not limit.left:
                 return
             at = self._point()
@@ -302,7 +324,10 @@ def _near(value: Any, spread: int, draw: random.Random) -> Any:
     if not np.isfinite(v):
         return exact(v)
     scale = sp.Integer(2) ** int(np.ceil(np.log2(max(abs(v), 0.5))))
-    return sp.Rational(round(v / float(scale) * 64 * spread) + draw.randint(-16, 16), 64 * spread) * scale
+    return (
+        sp.Rational(round(v / float(scale) * 64 * spread) + draw.randint(-16, 16), 64 * spread)
+        * scale
+    )
 
 
 def _named_point(at: Mapping[Node, Any]) -> dict[str, Any]:

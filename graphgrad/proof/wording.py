@@ -75,10 +75,8 @@ def _side(s: Any, side: Any, names: Mapping[Any, str], mask: bool) -> str:
 def domain_text(p: Primitive, proof: Proof, names: Mapping[Any, str]) -> str:
     """Return where a derivative holds, with the convention used at a kink."""
     sharp = [c for c in proof.conditions if c.sharp]
-    if sharp and not isinstance(p, Elementwise):
-        shown = TIED
-    else:
-        shown = listed(proof.conditions, names)
+    tied = sharp and not isinstance(p, Elementwise)
+    shown = TIED if tied else listed(proof.conditions, names)
     if sharp:
         words = " and ".join(dict.fromkeys(c.sharp for c in sharp))
         used = f"; convention: {p.convention.rstrip('.')}" if p.convention else ""
@@ -142,7 +140,9 @@ class Words:
         if len(single) == 1:
             tex["formula"] = latex(single.pop(), names)
         if domain != EVERYWHERE and not any(c.sharp for c in proof.conditions):
-            tex["domain"] = r",\ ".join(c.latex(lambda e: latex(e, names)) for c in proof.conditions)
+            tex["domain"] = r",\ ".join(
+                c.latex(lambda e: latex(e, names)) for c in proof.conditions
+            )
         return tex
 
     def structure(self, node: Node, i: int, proof: Proof, method: str, count: int = 1) -> Row:
@@ -154,9 +154,11 @@ class Words:
         return Row(
             "structure", self.derivative(node, i), proof.status, of=self.definition(node),
             formula=plain(f"{adjoint(x)} = Σⱼ {adjoint(y)}ⱼ · ∂{y}ⱼ/∂{x}"),
-            rule=plain(f"{adjoint(x)} ← ") + (rule if len(rule) <= 80 else f"the rule of {node.op}"),
+            rule=plain(f"{adjoint(x)} ← ")
+            + (rule if len(rule) <= 80 else f"the rule of {node.op}"),
             difference="0" if proof.status == PROVED else "", method=method,
-            domain=domain_text(node.primitive, proof, {}), point={k: digits(v) for k, v in proof.point.items()},
+            domain=domain_text(node.primitive, proof, {}),
+            point={k: digits(v) for k, v in proof.point.items()},
             values=_values(proof), seconds=proof.seconds, count=count,
             group=f"{node.op} {i} {node.settings} {[n.shape for n in node.inputs]}",
             tex={"where": rf"{latex_adjoint(latex_name(x))}"},
