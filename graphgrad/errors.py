@@ -8,11 +8,13 @@ __all__ = [
     "DrawingError",
     "DtypeError",
     "GradientError",
+    "GradientMismatchError",
     "GraphError",
     "MissingDependencyError",
     "MissingValueError",
     "ParseError",
     "ShapeError",
+    "TooLargeError",
 ]
 
 
@@ -34,6 +36,14 @@ class MissingValueError(GraphError, ValueError):
 
 class GradientError(GraphError, ValueError):
     """A gradient that is not defined as asked: of a vector, of an integer, towards a stranger."""
+
+
+class GradientMismatchError(GradientError, AssertionError):
+    """A gradient that is not the derivative a numeric method finds. The message has both."""
+
+
+class TooLargeError(GraphError, OverflowError):
+    """An exact number of so many digits that writing it down would never end."""
 
 
 class ParseError(GraphError, ValueError):

@@ -14,12 +14,12 @@ import numpy as np
 import sympy as sp
 
 from graphgrad import dtypes
-from graphgrad.errors import GraphError
+from graphgrad.errors import GraphError, TooLargeError
 from graphgrad.graph import VARIABLE, Node, ancestors, describe, refresh
 from graphgrad.primitive import Primitive, Settings
 from graphgrad.proof import matrices
 from graphgrad.proof.entries import boxed, held, needed, run
-from graphgrad.proof.exact import TooLargeError, exact, formula, template
+from graphgrad.proof.exact import exact, formula, template
 from graphgrad.shapes import Shape
 
 __all__ = ["SYMPY", "check_constants", "expressions", "symbols_of", "to_sympy", "tree_size"]

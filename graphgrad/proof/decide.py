@@ -16,7 +16,16 @@ import sympy as sp
 
 from graphgrad.proof.budget import attempt
 
-__all__ = ["EXPANDED", "EXPONENTIALS", "SAME", "SIMPLIFIED", "vanishes", "weight"]
+__all__ = [
+    "EXPANDED",
+    "EXPONENTIALS",
+    "HEAVIEST",
+    "SAME",
+    "SIMPLIFIED",
+    "reduced",
+    "vanishes",
+    "weight",
+]
 
 SAME = "same expression"
 EXPANDED = "difference expands to 0"
@@ -65,7 +74,7 @@ def _expands(difference: Any, rewrite: Any, letters: Iterable[Any]) -> bool:
         above = sp.fraction(sp.together(flat))[0]
         if weight(above) > HEAVIEST:
             return False
-        return bool(_reduced(sp.expand(above), set(letters)) == 0)
+        return bool(reduced(sp.expand(above), set(letters)) == 0)
     except (ArithmeticError, AttributeError, NotImplementedError, RecursionError, TypeError,
             ValueError, sp.PolynomialError):  # fmt: skip
         return False
@@ -108,7 +117,7 @@ def _power(base: Any, exponent: Any, names: dict[Any, Any]) -> Any:
     return _letter(base ** (rest / number.q), names) ** number.p
 
 
-def _reduced(e: Any, letters: set[Any]) -> Any:
+def reduced(e: Any, letters: set[Any]) -> Any:
     """Return a polynomial with hᵏ = h for the letters that are 0 or 1."""
     if not letters or e == 0:
         return e

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
+from graphgrad import dtypes
 from graphgrad.errors import GraphError
 from graphgrad.explain.latex import latex_name
 from graphgrad.explain.numbers import digest, number, shape_text
@@ -186,6 +187,12 @@ class Endings:
 
     # -- numbers -----------------------------------------------------------------------------
 
+    @cached_property
+    def _coarse(self) -> float:
+        """How much coarser the coarsest type of the graph is than float64."""
+        types = {n.dtype for n in self.order if dtypes.is_float(n.dtype)}
+        return max(float(np.finfo(t).eps) for t in types) / float(np.finfo(float).eps) / 1e3 + 1
+
     def _numbers_here(self) -> dict[Node, Any] | None:
         """Return the gradients at the current values in floats; None without finite values."""
         whole = self.whole
@@ -206,7 +213,7 @@ class Endings:
         if self._here is None or proof.status == WRONG:
             return proof
         scalar = all(n.shape == () for n in self.order)
-        if proof.status == PROVED and scalar and len(self.order) > SHORT:
+        if proof.status != UNDECIDED and scalar and len(self.order) > SHORT:
             return proof
         seconds = self.budget.late(0.1)  # also when time is up: a last word
         found: list[Comparison] = attempt(lambda: self._compare(x), seconds, [])
@@ -230,7 +237,7 @@ class Endings:
     def _agreed(self, x: Node, proof: Proof, method: str, scalar: bool) -> Proof:
         shapes = "" if x.shape == () and scalar else ", in the real shapes"
         if proof.status == UNDECIDED:
-            text = f"{method} at the current values{shapes}; by other means: {proof.method}"
+            text = f"{method} at the current values{shapes} ({proof.method})"
             return replace(proof, status=CHECKED, method=text)
         if scalar:
             return proof
@@ -245,6 +252,7 @@ class Endings:
         size = float(np.sum(np.abs(self._seed * refresh(self.y))))
         return compare_function(
             value, [self._here[x]], [refresh(x)], names=[x.name], size=size,
+            rtol=CLOSE * self._coarse,
             analytic=lambda xs: value(xs, True),
         )  # fmt: skip
 
@@ -264,7 +272,7 @@ class Endings:
         actual = np.ravel(np.asarray(refresh(self.y), float))
         scale = max((abs(float(v)) for e in found.values() for v in e.ravel()), default=1.0)
         error = float(np.max(np.abs(expected - actual), initial=0.0))
-        same = error <= CLOSE * max(scale, 1e-300)
+        same = error <= CLOSE * self._coarse * max(scale, 1e-300)
         shown = [" ".join(digest(v.reshape(self.y.shape), 6)) for v in (expected, actual)]
         return Row(
             "value", f"value of {self.words.names[self.y]}", CHECKED if same else WRONG,

@@ -17,10 +17,10 @@ from typing import Any
 
 import sympy as sp
 
-from graphgrad.errors import GraphError
+from graphgrad.errors import GraphError, TooLargeError
 from graphgrad.primitive import Primitive
 
-__all__ = ["Template", "TooLargeError", "exact", "formula", "key_of", "template"]
+__all__ = ["Template", "exact", "formula", "key_of", "template"]
 
 LARGEST_DENOMINATOR = 1000
 SHORT = 12
@@ -28,10 +28,6 @@ SHORT = 12
 LAST_BITS = 5e-16
 MOST_BITS = 4096
 """Bits of the largest exact number: far more than the 1024 of the largest float."""
-
-
-class TooLargeError(GraphError, OverflowError):
-    """An exact number of so many digits that writing it down would never end."""
 
 
 def exact(value: Any) -> Any:

@@ -16,24 +16,20 @@ from typing import Any
 import numpy as np
 
 from graphgrad import dtypes
-from graphgrad.errors import GradientError
+from graphgrad.errors import GradientError, GradientMismatchError
 from graphgrad.explain.names import visible
 from graphgrad.gradient import vjp
 from graphgrad.graph import VARIABLE, Node, ancestors, evaluate, refresh
 
 __all__ = [
-    "Comparison", "GradientMismatchError", "central_difference", "check_gradient",
-    "compare_function", "compare_gradient", "complex_step",
+    "Comparison", "central_difference", "check_gradient", "compare_function", "compare_gradient",
+    "complex_step",
 ]  # fmt: skip
 
 Function = Callable[[Sequence[Any]], Any]
 EPSILON = float(np.finfo(float).eps)
 RTOL = 1e-9
 COMPLEX, CENTRAL = "complex step", "central differences"
-
-
-class GradientMismatchError(GradientError, AssertionError):
-    """A gradient that is not the derivative a numeric method finds."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from sympy.core.relational import Relational
 from sympy.logic.boolalg import BooleanFunction
 
 from graphgrad.primitive import Primitive, Settings
-from graphgrad.proof.decide import HEAVIEST, weight
+from graphgrad.proof.decide import HEAVIEST, reduced, weight
 from graphgrad.proof.exact import exact, formula, template
 
 __all__ = ["ManySidesError", "Sides", "branches"]
@@ -136,7 +136,7 @@ class Sides:
         if split := self._split(s):
             h, one, other = split
             zero = sp.Integer(0)
-            return _either(h, self.equal(one, zero), self.equal(other, zero), None)
+            return multilinear(_either(h, self.equal(one, zero), self.equal(other, zero), None))
         if s.free_symbols & self.letters:
             raise ManySidesError("an equality that holds on some sides only")
         if s.free_symbols:
@@ -158,6 +158,13 @@ class Sides:
             here = self.resolve(value, values)
             result = _either(chosen, here, result, result)
         return result
+
+
+def multilinear(e: Any) -> Any:
+    """Return a polynomial in letters that are 0 or 1 with hᵏ = h, so that equal ones look equal."""
+    if weight(e) > HEAVIEST:
+        return e
+    return reduced(sp.expand(e), e.free_symbols)
 
 
 @functools.lru_cache(maxsize=4096)

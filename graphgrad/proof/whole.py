@@ -16,14 +16,14 @@ import numpy as np
 import sympy as sp
 
 from graphgrad import dtypes
-from graphgrad.errors import GraphError
+from graphgrad.errors import GraphError, TooLargeError
 from graphgrad.gradient import vjp
 from graphgrad.graph import VARIABLE, Node, ancestors, const, refresh, var
 from graphgrad.proof.bridge import check_constants, symbols_of, tree_size
 from graphgrad.proof.budget import Budget
 from graphgrad.proof.decide import vanishes
 from graphgrad.proof.entries import boxed, each, needed, run
-from graphgrad.proof.exact import TooLargeError, exact
+from graphgrad.proof.exact import exact
 from graphgrad.proof.partials import (
     CHECKED,
     ENOUGH,
@@ -82,7 +82,8 @@ class Whole:
         budget: the time that may be spent.
         leaves: the floating variables.
         variables: all variables.
-        valued: whether all of them have values.
+        valued: whether all of them have finite values.
+        why: the reason, when something is not decided.
         cotangent: the variable g that a root of more entries is contracted with.
         gradients: the node of the gradient towards each leaf.
     """
@@ -101,14 +102,19 @@ class Whole:
         self._points = 0
         self._draw = random.Random(0)
         self.variables = [n for n in ancestors(y) if n.primitive is VARIABLE]
-        self.valued = all(n._value is not None for n in self.variables)
-        self.why = ""
+        self.valued = all(n._value is not None for n in self.variables) and all(
+            bool(np.all(np.isfinite(refresh(n)))) for n in self.variables
+        )
+        self.why = "time was up"
+        self._early = ""
 
     def prove(self) -> Iterator[tuple[Node, Proof]]:
         """Yield each variable with the proof about the derivative towards it."""
         feasible = self.work() <= MOST_WORK
         reserve = 0.0
-        if feasible:
+        if not feasible:
+            self.why = "too large for algebra, and for numbers of 120 digits"
+        else:
             start = self.budget.spent
             self.sample(self.leaves, SCREENED, self.budget.left * 0.3)
             reserve = min((self.budget.spent - start) * POINTS / SCREENED, self.budget.left * 0.7)
@@ -141,11 +147,11 @@ class Whole:
         if algebra:
             return Proof(PROVED, algebra)
         if seen.count:
-            early = "" if seen.count >= POINTS else ", then time was up"
+            early = "" if seen.count >= POINTS else self._early
             along = "" if len(self.leaves) == x.size == 1 else ", along random directions"
             count = "1 point" if seen.count == 1 else f"{seen.count} points"
             return Proof(CHECKED, f"to {seen.digits} digits at {count}{along}{early}")
-        return Proof(UNDECIDED, self.why or "time was up")
+        return Proof(UNDECIDED, self.why)
 
     # -- algebra -----------------------------------------------------------------------------
 
@@ -157,7 +163,7 @@ class Whole:
         size, depth = tree_size([self.y])
         if size > LARGEST_FORMULA or depth > DEEPEST:
             return False
-        entries = sum(x.size for x in self.leaves)
+        entries = max(sum(x.size for x in self.leaves), 1)
         return tree_size([*self.gradients.values()], given)[0] <= LARGEST_GRADIENT * entries
 
     def weights(self) -> Any:
@@ -243,6 +249,7 @@ class Whole:
                 x for x in leaves if self._seen[x].count < points and not self._seen[x].wrong
             ]
             if not waiting or not limit.left:
+                self._early = ", then time was up" if waiting else ""
                 return
             at = self._point()
             try:
@@ -263,6 +270,7 @@ class Whole:
                 for x in waiting:  # one of them is wrong: which?
                     if limit.left:
                         self._compare([x], at, known, weights, here, found)
+        self._early = ", others have no finite value"
 
     def _compare(
         self, xs: list[Node], at: Any, known: Any, weights: Any, here: Any, gradients: Any
