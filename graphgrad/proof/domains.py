@@ -28,7 +28,8 @@ class Condition:
 
     Attributes:
         kind: ``"positive"``, ``"nonzero"``, ``"kink"`` (not zero, for there the derivative
-            jumps), ``"jump"`` (not zero, for there the value itself jumps), ``"within"``
+            jumps), ``"jump"`` (not zero, for there the value itself jumps), ``"choice"`` (not zero,
+            for there a mask changes), ``"within"``
             (between −1 and 1), ``"broken"`` (no whole number), ``"uncut"``
             (the point (x, y) of an angle does not lie on the half-line y = 0, x ≤ 0).
         parts: the expression it speaks of; two for ``"uncut"``, y and x.
@@ -39,8 +40,9 @@ class Condition:
 
     @property
     def sharp(self) -> str:
-        """What there is where it is not met: "kink" or "jump"; "" for the end of a domain."""
-        return {"kink": "kink", "jump": "jump", "broken": "jump"}.get(self.kind, "")
+        """What is there where it is not met: a kink, jump or choice; "" for a domain's end."""
+        word = "jump" if self.kind == "broken" else self.kind
+        return word if word in ("kink", "jump", "choice") else ""
 
     @property
     def symbols(self) -> set[Any]:
@@ -96,6 +98,7 @@ class Condition:
             "nonzero": lambda: u == 0,
             "kink": lambda: u == 0,
             "jump": lambda: u == 0,
+            "choice": lambda: u == 0,
             "within": lambda: np.abs(u) >= 1,
             "broken": lambda: u == np.floor(u),
             "uncut": lambda: (u == 0) & (found[-1] <= 0),

@@ -16,18 +16,17 @@ from graphgrad.errors import GraphError
 from graphgrad.explain.latex import latex_name
 from graphgrad.explain.numbers import digest, number, shape_text
 from graphgrad.graph import Node, ancestors, evaluate, refresh
-from graphgrad.ops.define import Elementwise
 from graphgrad.proof.bridge import expressions, tree_size
 from graphgrad.proof.budget import Budget, attempt
-from graphgrad.proof.domains import Condition, always
 from graphgrad.proof.entries import boxed, run
 from graphgrad.proof.numeric import Comparison, compare_function
 from graphgrad.proof.partials import CHECKED, PROVED, UNDECIDED, WRONG, Proof
 from graphgrad.proof.precise import PRECISE, OutsideError, number_of
+from graphgrad.proof.reaches import Reaches
 from graphgrad.proof.report import Row
 from graphgrad.proof.texts import latex, shortened
-from graphgrad.proof.whole import MOST_WORK, Whole
-from graphgrad.proof.wording import EVERYWHERE, TIED, Words, digits
+from graphgrad.proof.whole import Whole
+from graphgrad.proof.wording import Words, digits
 
 __all__ = ["Endings"]
 
@@ -35,7 +34,6 @@ SHORT = 200
 """Operations of a whole derivative that is worth printing."""
 WRITTEN = 400
 """Operations of a whole formula whose parts SymPy is asked about."""
-LISTED = 3
 CLOSE = 1e-9
 
 
@@ -52,10 +50,11 @@ class Endings:
     def __init__(
         self, y: Node, words: Words, found: Mapping[Node, Sequence[Proof]], budget: Budget
     ):
-        self.y, self.words, self.found, self.budget = y, words, found, budget
+        self.y, self.words, self.budget = y, words, budget
         self.order = ancestors(y)
         self.whole = Whole(y, budget)
         self._parts = self._expressions()
+        self.reaches = Reaches(self.order, words, found, self._parts)
         self._here = self._numbers_here()
 
     def rows(self) -> Iterator[Row]:
@@ -74,7 +73,7 @@ class Endings:
     def _leaf(self, x: Node, proof: Proof, seconds: float) -> Row:
         name, root = self.words.names[x], self.words.names[self.y]
         formula, rule = self._formulas(x)
-        domain, note = self._domain(x)
+        domain, note = self.reaches.of(x)
         entries = f"  [{shape_text(x.shape)}]" if x.shape else ""
         weighed = "" if self.y.shape == () else f", {root} weighed by any g"
         return Row(
@@ -109,6 +108,8 @@ class Endings:
         return f"entry {first}: {shown}" if first else shown
 
     def _size_of(self, x: Node) -> str:
+        if x not in self.whole.gradients:
+            return ""
         nodes = len(set(ancestors(self.whole.gradients[x])) - set(self.order))
         return f"(graph of {nodes} nodes)"
 
@@ -124,7 +125,9 @@ class Endings:
 
         Of an array, those for its first entry.
         """
-        gradient = self.whole.gradients[x]
+        gradient = self.whole.gradients.get(x)
+        if gradient is None:
+            return None, None
         if not x.size or not self._parts or tree_size([self.y, gradient])[0] > SHORT:
             return None, None
         weights = self.whole.weights()
@@ -133,7 +136,8 @@ class Endings:
             leaves[self.whole.cotangent] = weights
 
         def both() -> tuple[Any, Any]:
-            total = sp.Add(*(weights * self._parts[self.y]).ravel().tolist())
+            pairs = zip(weights.ravel(), self._parts[self.y].ravel(), strict=True)
+            total = sp.Add(*[g * e for g, e in pairs])
             derivative = sp.diff(total, self._parts[x].ravel()[0])
             return derivative, expressions([gradient], leaves)[gradient].ravel()[0]
 
@@ -149,42 +153,6 @@ class Endings:
         found: dict[Node, Any] = attempt(lambda: expressions([self.y], {}), 1.0, {})
         return found
 
-    # -- domains -----------------------------------------------------------------------------
-
-    def _domain(self, x: Node) -> tuple[str, str]:
-        """Return where the derivative towards x holds, and what to say of the current values."""
-        reached = {x}
-        texts: dict[str, str] = {}
-        notes: dict[str, None] = {}
-        for node in self.order:
-            if not any(n in reached for n in node.inputs):
-                continue
-            reached.add(node)
-            for proof in self.found.get(node, ()):
-                names = self.words.symbol_names(node, proof)
-                kept = [c for c in proof.conditions if not self._holds(node, proof, c)]
-                texts.update(self._listed(node, kept, names))
-                notes[self.words.here(node, proof, kept)] = None
-        return _joined(texts), "; ".join(t for t in list(notes)[: LISTED + 1] if t)
-
-    def _listed(self, node: Node, kept: list[Condition], names: Any) -> Iterator[tuple[str, str]]:
-        if kept and not isinstance(node.primitive, Elementwise):
-            yield f"{TIED} in {self.words.names[node]}", "kink"
-            return
-        for c in kept:
-            every = "every entry of " if node.shape else ""
-            yield every + c.text(names), c.sharp
-
-    def _holds(self, node: Node, proof: Proof, c: Condition) -> bool:
-        """Return whether a condition always holds, given what the node's inputs are."""
-        if not self._parts or any(n.shape for n in node.inputs):
-            return False
-        values = {s: self._parts[n][()] for s, n in zip(proof.symbols, node.inputs)}
-        if not c.symbols <= set(values):
-            return False
-        inner = Condition(c.kind, tuple(p.xreplace(values) for p in c.parts))
-        return bool(attempt(lambda: always(inner), 0.5, False))
-
     # -- numbers -----------------------------------------------------------------------------
 
     @cached_property
@@ -196,7 +164,7 @@ class Endings:
     def _numbers_here(self) -> dict[Node, Any] | None:
         """Return the gradients at the current values in floats; None without finite values."""
         whole = self.whole
-        if not whole.valued or not whole.leaves:
+        if not whole.valued or not whole.gradients:
             return None
         seed = {}
         if whole.cotangent is not None:
@@ -224,7 +192,7 @@ class Endings:
             return self._agreed(x, proof, found[0].method, scalar)
         first = bad[0]
         numbers = f"{number(first.actual, 6)} against {number(first.expected, 6)}"
-        if proof.status == UNDECIDED and not self._domain(x)[1]:
+        if proof.status == UNDECIDED and not self.reaches.of(x)[1]:
             values = (number_of(first.expected), number_of(first.actual))
             point = {
                 n.name: sp.Float(float(refresh(n)), 17) for n in self.whole.leaves if not n.shape
@@ -258,7 +226,7 @@ class Endings:
 
     def _value(self) -> Row | None:
         """Return the row that compares the formula's value with the computed one."""
-        if self._here is None or self.whole.work() > MOST_WORK or not self.budget.left:
+        if self._here is None or not self.whole.samples.feasible or not self.budget.left:
             return None
         known = {
             n: boxed(n.shape, [number_of(v) for v in np.ravel(refresh(n)).tolist()])
@@ -281,17 +249,3 @@ class Endings:
             if same else f"formula and program differ by {number(error)}",
             domain="",
         )  # fmt: skip
-
-
-def _joined(texts: Mapping[str, str]) -> str:
-    """Return conditions in one line, those at kinks and jumps last and called so."""
-    if not texts:
-        return EVERYWHERE
-    parts = []
-    for kind in dict.fromkeys(["", *sorted(set(texts.values()))]):
-        found = [t for t, sharp in texts.items() if sharp == kind]
-        more = f" and {len(found) - LISTED} more" if len(found) > LISTED else ""
-        word = f" ({kind}{'s' * (len(found) > 1)})" if kind else ""
-        if found:
-            parts.append(f"{', '.join(found[:LISTED])}{more}{word}")
-    return ", ".join(parts)

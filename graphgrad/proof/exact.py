@@ -23,9 +23,10 @@ from graphgrad.primitive import Primitive
 __all__ = ["Template", "exact", "formula", "key_of", "template"]
 
 LARGEST_DENOMINATOR = 1000
-SHORT = 12
-"""Digits of a decimal that is taken at its word, whatever the float's last bits say."""
-LAST_BITS = 5e-16
+SHORT = 8
+"""Digits of a decimal that a float is taken for when only its last bits differ, as in 1 − 0.9."""
+ROUNDED, LAST_BITS = 1e-15, 5e-16
+"""How far, relatively, the arithmetic of a rule may have moved a float off that number."""
 MOST_BITS = 4096
 """Bits of the largest exact number: far more than the 1024 of the largest float."""
 
@@ -38,7 +39,7 @@ def exact(value: Any) -> Any:
 
     Returns:
         A SymPy number; `sympy.true` or `sympy.false` for a bool. A float is read as a decimal of
-        at most 12 digits, a fraction with a denominator up to 1000, or a small multiple of
+        at most 8 digits, a fraction with a denominator up to 1000, or a small multiple of
         √2, √3, e, π, √π, log 2 …, when it is that number rounded; else as its shortest decimal.
 
     Example:
@@ -64,7 +65,8 @@ def exact(value: Any) -> Any:
 def _decimal(value: float) -> Any:
     text = f"{value:.15g}"
     digits = text.partition("e")[0].replace(".", "").strip("-0")
-    return sp.Rational(text) if len(digits) <= SHORT else None
+    close = abs(float(text) - value) <= ROUNDED * abs(value)
+    return sp.Rational(text) if len(digits) <= SHORT and close else None
 
 
 def _fraction(value: float) -> Any:

@@ -27,12 +27,19 @@ from graphgrad.proof.exact import exact, key_of
 from graphgrad.proof.precise import PRECISE, OutsideError, agreed, number_of, slope
 from graphgrad.proof.sides import ManySidesError, Sides, branches
 
-__all__ = ["CHECKED", "PROVED", "UNDECIDED", "WRONG", "Proof", "on_sides", "prove_partial"]
+__all__ = [
+    "CHECKED", "PROVED", "UNDECIDED", "WRONG", "BrokenRuleError", "Proof", "on_sides",
+    "prove_partial",
+]  # fmt: skip
 
 PROVED, CHECKED, UNDECIDED, WRONG = "proved", "checked", "not decided", "WRONG"
 POINTS = 20
 ENOUGH = 12
 """Digits of agreement at every point that floats in a rule allow; fewer mean that it is wrong."""
+
+
+class BrokenRuleError(Exception):
+    """A derivative rule that raised an error of its own."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,7 @@ class Proof:
         conditions: where it holds.
         point: for a wrong rule, a point (exact number per symbol) at which the two differ.
         values: the derivative's and the rule's number there.
+        difference: for a wrong rule without kinks, derivative minus rule.
         notes: what else is to be said.
         seconds: what it took.
     """
@@ -64,6 +72,7 @@ class Proof:
     conditions: Sequence[Condition] = ()
     point: Mapping[Any, Any] = field(default_factory=dict)
     values: tuple[Any, Any] | None = None
+    difference: Any = None
     notes: Sequence[str] = ()
     seconds: float = 0.0
 
@@ -92,8 +101,10 @@ def _proved(key: Any, i: int, masks: tuple[bool, ...]) -> Proof:
     start = time.perf_counter()
     try:
         proof = _Partial(p, i, dict(settings), masks).proof()
-    except Exception as problem:  # a block of the rule book may hold any mistake
-        proof = Proof(UNDECIDED, f"rule or formula cannot be run: {problem!r}")
+    except BrokenRuleError as problem:
+        proof = Proof(WRONG, f"the rule cannot be run: {problem.args[0]!r}")
+    except Exception as problem:  # and so may a formula
+        proof = Proof(UNDECIDED, f"the formula cannot be used: {problem!r}")
     return Proof(**{**proof.__dict__, "seconds": time.perf_counter() - start})
 
 
@@ -107,7 +118,10 @@ class _Partial:
         self.xs = [var(s.name, dtype=bool if m else float) for s, m in zip(self.symbols, masks)]
         self.result = sp.Dummy("y", real=True)
         self.y = var("y")
-        self.rule = p.partial(i, self.y, self.xs, settings)
+        try:
+            self.rule = p.partial(i, self.y, self.xs, settings)
+        except Exception as problem:  # a rule may hold any mistake
+            raise BrokenRuleError(problem) from None
 
     def proof(self) -> Proof:
         """Return the proof: by algebra on every side, else by numbers."""
@@ -212,13 +226,25 @@ class _Partial:
             same = agreed(expected, actual, size)
             if same < ENOUGH:
                 at = dict(zip(self.symbols, map(exact, point), strict=True))
-                return Proof(WRONG, "they differ", **shown, point=at, values=(expected, actual))
+                return Proof(
+                    WRONG, "they differ", **shown, point=at, values=(expected, actual),
+                    difference=self._difference(shown["derivative"]),
+                )  # fmt: skip
             digits, count = min(digits, same), count + 1
             if count == POINTS:
                 break
         if not count:
             return Proof(UNDECIDED, "no algebraic proof, and no point with a finite value", **shown)
         return Proof(CHECKED, f"to {digits} digits at {count} rational points", **shown)
+
+    def _difference(self, derivative: Sequence[tuple[Any, Any]]) -> Any:
+        """Return derivative minus rule as one formula, simplified; None where there are kinks."""
+        if len(derivative) != 1:
+            return None
+        operands = self._plain()
+        rule = self._rule_with(SYMPY, operands, SYMPY.apply(self.p, operands, self.settings))
+        whole = derivative[0][1] - rule
+        return attempt(lambda: sp.factor_terms(sp.simplify(whole)), 1.0, whole)
 
     def _at(self, point: Sequence[Any]) -> tuple[Any, Any, Any]:
         """Return derivative, rule and size at a point, in 120 digits."""

@@ -7,7 +7,6 @@ in a rule shows twice, and a mistake in putting rules together shows at the vari
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -21,8 +20,8 @@ from graphgrad.proof.budget import Budget
 from graphgrad.proof.endings import Endings
 from graphgrad.proof.exact import key_of
 from graphgrad.proof.partials import Proof, prove_partial
+from graphgrad.proof.real_shapes import LATE, prove_structure
 from graphgrad.proof.report import Report, Row
-from graphgrad.proof.structures import LATE, prove_structure
 from graphgrad.proof.wording import Words
 
 __all__ = ["verify"]
@@ -112,12 +111,15 @@ class _Edges:
             for node, i in self.edges:
                 yield self._row(node, i, 1)
             return
-        counts = Counter(map(_kind, self.edges))
-        first: dict[Any, tuple[Node, int]] = {}
+        groups: dict[Any, list[tuple[Node, int]]] = {}
         for edge in self.edges:
-            first.setdefault(_kind(edge), edge)
-        for kind, (node, i) in first.items():
-            yield self._row(node, i, counts[kind])
+            groups.setdefault(_kind(edge), []).append(edge)
+        for edges in groups.values():
+            node, i = edges[0]
+            yield self._row(node, i, len(edges))
+            proof = self.found[node][-1]
+            for other, _ in edges[1:]:
+                self.found.setdefault(other, []).append(proof)
 
     def _row(self, node: Node, i: int, count: int) -> Row:
         p = node.primitive

@@ -73,7 +73,8 @@ class Row:
         shown = list(self.point.items())
         at = ", ".join(f"{name} = {value}" for name, value in shown[:12])
         more = f", … ({len(shown)} numbers)" if len(shown) > 12 else ""
-        return f"at {at}{more}: derivative {self.values[0]}, rule {self.values[1]}"
+        by = f", difference {self.difference}" if self.difference else ""
+        return f"at {at}{more}: derivative {self.values[0]}, rule {self.values[1]}{by}"
 
 
 @dataclass(frozen=True)

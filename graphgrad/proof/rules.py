@@ -28,10 +28,20 @@ from graphgrad.proof.budget import Budget
 from graphgrad.proof.entries import boxed, run
 from graphgrad.proof.partials import CHECKED, PROVED, UNDECIDED, WRONG, Proof, prove_partial
 from graphgrad.proof.precise import PRECISE, OutsideError, number_of
+from graphgrad.proof.real_shapes import LATE, together
 from graphgrad.proof.report import Report, Row
-from graphgrad.proof.structures import LATE, Use, cases_of, prove_entries, together
-from graphgrad.proof.texts import latex, shortened
-from graphgrad.proof.wording import Words, by_sides, difference, digits, domain_text, settings_text
+from graphgrad.proof.structures import prove_entries
+from graphgrad.proof.texts import latex
+from graphgrad.proof.uses import Use, cases_of
+from graphgrad.proof.wording import (
+    Words,
+    by_sides,
+    difference,
+    digits,
+    domain_text,
+    rule_text,
+    settings_text,
+)
 
 __all__ = ["masks_of", "verify_rules"]
 
@@ -115,12 +125,12 @@ def _rule_row(p: Elementwise, i: int, settings: dict[str, Any], proof: Proof) ->
     listed = "" if callable(p.text) or not settings else f"  [{settings_text(settings)}]"
     return Row(
         "rule", f"∂{p.name}/∂{names[i]}", proof.status, of=f"{result} = {made}{listed}",
-        formula=by_sides(proof, {}), rule=shortened(proof.rule, shown),
+        formula=by_sides(proof, {}), rule=rule_text(proof, shown),
         difference=difference(proof, shown), method=proof.method,
         domain=domain_text(p, proof, {}),
         point={str(s): digits(v) for s, v in proof.point.items()},
         values=proof.values and (digits(proof.values[0]), digits(proof.values[1])),
-        seconds=proof.seconds, tex={"rule": latex(proof.rule, shown)},
+        seconds=proof.seconds, tex={} if proof.rule is None else {"rule": latex(proof.rule, shown)},
     )  # fmt: skip
 
 

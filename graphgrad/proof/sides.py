@@ -101,7 +101,7 @@ class Sides:
         if split := self._split(s):
             h, one, other = split
             yes, no = (self.positive(e) or sp.Integer(0) for e in (one, other))
-            return _either(h, yes, no, None)
+            return multilinear(_either(h, yes, no, None))
         if s not in self.switches:
             known = _sign(s)
             if known is not None:

@@ -1,8 +1,7 @@
 """Proofs of structured rules, entry by entry: matmul, sum, convolution, and all that is no map.
 
 With letters in all arrays, the rule for an input's adjoint must be Σⱼ gⱼ ∂yⱼ/∂xᵢ in every entry i,
-g being the adjoint of y. That is proved by algebra: at the use's own shapes when they are small,
-else at the small shapes of the rule book's own cases.
+g being the adjoint of y. That is proved by algebra, on every side of the kinks there are.
 """
 
 from __future__ import annotations
@@ -10,21 +9,16 @@ from __future__ import annotations
 import functools
 import random
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 import sympy as sp
 
-from graphgrad import dtypes
-from graphgrad.graph import CONSTANT, Node, apply, const, refresh, var
-from graphgrad.primitive import Case, Primitive
-from graphgrad.proof.budget import Budget, attempt
+from graphgrad.graph import CONSTANT, Node, var
 from graphgrad.proof.decide import vanishes
 from graphgrad.proof.domains import Condition, conditions, kink, without_implied
 from graphgrad.proof.entries import boxed, each, run
-from graphgrad.proof.numeric import Comparison, compare_function
 from graphgrad.proof.partials import (
     CHECKED,
     ENOUGH,
@@ -32,79 +26,18 @@ from graphgrad.proof.partials import (
     PROVED,
     UNDECIDED,
     WRONG,
+    BrokenRuleError,
     Proof,
     on_sides,
 )
-from graphgrad.proof.precise import KINK, MOST, PRECISE, OutsideError, agreed, number_of, slope
+from graphgrad.proof.precise import MOST, PRECISE, OutsideError, agreed, number_of, slope
 from graphgrad.proof.sides import ManySidesError, Sides, branches
-from graphgrad.shapes import Shape
+from graphgrad.proof.uses import Use
 
-__all__ = ["Use", "at_kink", "cases_of", "prove_entries", "prove_structure", "together", "use_of"]
+__all__ = ["prove_entries"]
 
-SMALL = 700
-"""Entries of the largest Jacobian that is proved entry by entry at a use's own shapes."""
 SIDES = 128
-STATUSES = (PROVED, CHECKED, UNDECIDED, WRONG)
-LATE = Proof(UNDECIDED, "time was up")
-
-
-class Use(NamedTuple):
-    """How a primitive is used, apart from the numbers in its inputs.
-
-    Attributes:
-        p: the primitive.
-        inputs: shape, type and fixed value of each input; a value only for positions.
-        settings: as in the node.
-    """
-
-    p: Primitive
-    inputs: tuple[tuple[Shape, Any, tuple[int, ...] | None], ...]
-    settings: tuple[tuple[str, Any], ...]
-
-    def node(self) -> Node:
-        """Return the primitive on new variables x₁, x₂ …"""
-        xs = [
-            var(f"x{k + 1}", shape=shape, dtype=dtype)
-            if fixed is None
-            else const(np.reshape(fixed, shape), dtype)
-            for k, (shape, dtype, fixed) in enumerate(self.inputs)
-        ]
-        return apply(self.p, xs, dict(self.settings))
-
-    def jacobian(self, i: int) -> int:
-        """Return the number of entries of the Jacobian in input i."""
-        return self.node().size * self.node().inputs[i].size
-
-
-def use_of(node: Node) -> Use:
-    """Return how a node uses its primitive."""
-    inputs = tuple(
-        (x.shape, x.dtype, tuple(map(int, np.ravel(refresh(x)))) if _positions(x) else None)
-        for x in node.inputs
-    )
-    return Use(node.primitive, inputs, tuple(node.settings.items()))
-
-
-def _positions(x: Node) -> bool:
-    return x.dtype is dtypes.INT64
-
-
-def cases_of(p: Primitive) -> list[Use]:
-    """Return the uses of a primitive that its block in the rule book names."""
-    return [use_of(_called(p, case)) for case in p.cases]
-
-
-def _called(p: Primitive, case: Case) -> Node:
-    def argument(a: Any) -> Any:
-        if isinstance(a, tuple) and all(isinstance(n, int) for n in a):
-            return var("x", shape=a)
-        return [argument(part) for part in a] if isinstance(a, list) else a
-
-    args = [argument(a) for a in case.args]
-    if not any(isinstance(a, Node | list) for a in args):
-        args[0] = const(args[0])
-    result: Node = p(*args, **case.settings)
-    return result
+"""Sides of kinks that are gone through one by one."""
 
 
 @functools.lru_cache(maxsize=512)
@@ -113,101 +46,17 @@ def prove_entries(use: Use, i: int) -> Proof:
 
     Example:
         >>> import graphgrad as gg
+        >>> from graphgrad.proof.uses import use_of
         >>> y = gg.var("A", shape=(2, 3)) @ gg.var("x", shape=3)
         >>> prove_entries(use_of(y), 0).status
         'proved'
     """
     start = time.perf_counter()
-    proof = _Entries(use, i).proof()
+    try:
+        proof = _Entries(use, i).proof()
+    except BrokenRuleError as problem:
+        proof = Proof(WRONG, f"the rule cannot be run: {problem.args[0]!r}")
     return Proof(**{**proof.__dict__, "seconds": time.perf_counter() - start})
-
-
-def prove_structure(node: Node, i: int, seconds: float) -> tuple[Proof, str]:
-    """Prove the backward rule of input i of a node: algebra, and numbers where it is large.
-
-    Returns:
-        The proof, and in words how it was found.
-    """
-    if node.size * node.inputs[i].size <= SMALL and sum(x.size for x in node.inputs) <= SMALL:
-        proof = prove_entries(use_of(node), i) if seconds else LATE
-        return proof, f"{proof.method}, in every entry" if proof.status == PROVED else proof.method
-    clock = Budget(max(seconds, 1e-3))
-    uses = [use for use in cases_of(node.primitive) if len(use.inputs) > i]
-    proof = together([prove_entries(use, i) if clock.left else LATE for use in uses])
-    if proof.status in (WRONG, UNDECIDED):
-        return proof, proof.method
-    bad = [c for c in attempt(lambda: _stepped(node, i), seconds, []) if not c.ok]
-    if bad:
-        values = (number_of(bad[0].expected), number_of(bad[0].actual))
-        wrong = Proof(WRONG, f"{bad[0].method} in the real shapes", values=values)
-        return wrong, wrong.method
-    return proof, f"{proof.method}; complex step in the real shapes"
-
-
-def together(proofs: Sequence[Proof]) -> Proof:
-    """Return what proofs at several shapes amount to; the worst, and proved if one is and all hold.
-
-    Example:
-        >>> import graphgrad as gg
-        >>> uses = cases_of(gg.PRIMITIVES["outer"])
-        >>> together([prove_entries(use, 0) for use in uses]).method
-        'same expression, in every entry at 1 small shape'
-    """
-    worst = max(proofs, key=lambda proof: STATUSES.index(proof.status), default=LATE)
-    algebra = [proof for proof in proofs if proof.status == PROVED]
-    found = without_implied(c for proof in proofs for c in proof.conditions)
-    if worst.status in (WRONG, UNDECIDED) or not algebra:
-        return replace(worst, conditions=found)
-    shapes = "1 small shape" if len(algebra) == 1 else f"{len(algebra)} small shapes"
-    method = f"{max({proof.method for proof in algebra}, key=len)}, in every entry at {shapes}"
-    more = len(proofs) - len(algebra)
-    if more:
-        method += f"; at {more} more {worst.method.partition(';')[0]}"
-    seconds = sum(proof.seconds for proof in proofs)
-    return replace(algebra[0], method=method, conditions=found, seconds=seconds)
-
-
-def _stepped(node: Node, i: int) -> list[Comparison]:
-    """Compare the rule with the complex step on random numbers in the node's own shapes."""
-    rng = np.random.default_rng(0)
-    p, settings = node.primitive, node.settings
-    xs = [
-        np.asarray(refresh(x)) if _positions(x) else np.asarray(rng.normal(size=x.shape))[()]
-        for x in node.inputs
-    ]
-    g = np.asarray(rng.normal(size=node.shape))[()]
-    y = p.forward(*xs, **settings)
-    rule = p.vjp(i, g, y, xs, settings)
-    gradient = np.zeros_like(xs[i]) + rule
-
-    def value(at: Sequence[Any], function: Any = p.forward) -> Any:
-        return np.sum(g * function(*xs[:i], at[0], *xs[i + 1 :], **settings))
-
-    continued = p.analytic or p.forward
-    size = float(np.sum(np.abs(g * y)))
-    return compare_function(
-        value, [gradient], [xs[i]], analytic=lambda at: value(at, continued), size=size
-    )
-
-
-def at_kink(node: Node) -> bool:
-    """Return whether the node's current inputs lie where it has a kink or jump."""
-    if node.size * max(x.size for x in node.inputs) > SMALL:
-        return False
-    xs = [x for x in node.inputs if dtypes.is_float(x.dtype)]
-    known = {
-        x: boxed(x.shape, [number_of(v) for v in np.ravel(refresh(x)).tolist()])
-        for x in node.inputs
-    }
-    draw = random.Random(0)
-    weights = boxed(node.shape, [number_of(draw.random()) for _ in range(node.size)])
-    for x in xs:
-        direction = boxed(x.shape, [number_of(draw.random()) for _ in range(x.size)])
-        try:
-            slope(node, weights, known, {x: direction})
-        except OutsideError as problem:
-            return str(problem) == KINK
-    return False
 
 
 class _Entries:
@@ -219,7 +68,10 @@ class _Entries:
         self.x = self.y.inputs[i]
         self.cotangent = var("g", shape=self.y.shape, dtype=self.y.dtype)
         self.place = var("y", shape=self.y.shape, dtype=self.y.dtype)
-        self.rule = use.p.vjp(i, self.cotangent, self.place, self.y.inputs, dict(use.settings))
+        try:
+            self.rule = use.p.vjp(i, self.cotangent, self.place, self.y.inputs, dict(use.settings))
+        except Exception as problem:  # a rule may hold any mistake
+            raise BrokenRuleError(problem) from None
         self.letters = {x: _letters(x) for x in (*self.y.inputs, self.cotangent)}
 
     def proof(self) -> Proof:

@@ -53,7 +53,9 @@ class _Text(StrPrinter):  # type: ignore[misc]
         above, below = [], []
         sign = "−" if e.could_extract_minus_sign() else ""
         for factor in (-e if sign else e).as_ordered_factors():
-            if factor.is_Rational:
+            if factor.is_Rational and _decimal(factor):
+                above.append(factor)
+            elif factor.is_Rational:
                 above += [sp.Integer(factor.p)] if factor.p != 1 else []
                 below += [sp.Integer(factor.q)] if factor.q != 1 else []
             elif factor.is_Pow and factor.exp.is_Rational and factor.exp < 0:
@@ -67,6 +69,8 @@ class _Text(StrPrinter):  # type: ignore[misc]
         return f"{sign}{top}/({bottom})" if len(below) > 1 else f"{sign}{top}/{bottom}"
 
     def _factor(self, e: Any) -> str:
+        if e.is_Rational and _decimal(e):
+            return self._print(e)
         return self.parenthesize(e, 50, strict=False) if not e.is_Pow else self._print(e)
 
     def _print_Pow(self, e: Any, rational: bool = False) -> str:  # noqa: N802
@@ -97,8 +101,7 @@ class _Text(StrPrinter):  # type: ignore[misc]
     _print_Min = _print_Max
 
     def _print_Rational(self, e: Any) -> str:  # noqa: N802
-        decimal = e.q % 10 == 0 and sp.Rational(repr(float(e))) == e
-        return (repr(float(e)) if decimal else f"{e.p}/{e.q}").replace("-", "−")
+        return (_decimal(e) or f"{e.p}/{e.q}").replace("-", "−")
 
     def _print_Integer(self, e: Any) -> str:  # noqa: N802
         return str(e.p).replace("-", "−")
@@ -115,6 +118,15 @@ class _Text(StrPrinter):  # type: ignore[misc]
     def _print_NegativeInfinity(self, e: Any) -> str:  # noqa: N802
         return "−∞"
 
+    def _print_Not(self, e: Any) -> str:  # noqa: N802
+        return f"¬{self._print(e.args[0])}"
+
+    def _print_And(self, e: Any) -> str:  # noqa: N802
+        sign = " ∧ " if isinstance(e, sp.And) else " ∨ "
+        return sign.join(self._print(a) for a in sorted(e.args, key=str))
+
+    _print_Or = _print_And
+
     def _print_Relational(self, e: Any) -> str:  # noqa: N802
         sign = {"==": "=", "!=": "≠", "<=": "≤", ">=": "≥"}.get(e.rel_op, e.rel_op)
         return f"{self._print(e.lhs)} {sign} {self._print(e.rhs)}"
@@ -127,6 +139,12 @@ class _Text(StrPrinter):  # type: ignore[misc]
             return f"({self._print(a)} if {self._print(c)} else {self._print(b)})"
         cases = "; ".join(f"{self._print(v)} if {self._print(c)}" for v, c in e.args)
         return f"({cases})"
+
+
+def _decimal(e: Any) -> str:
+    """Return a rational number that people write with a point, as 0.01; "" for 1/3 and 1/4."""
+    shown = repr(float(e)) if e.q % 10 == 0 else ""
+    return shown if shown and sp.Rational(shown) == e else ""
 
 
 def text(e: Any, names: Mapping[Any, str] | None = None) -> str:

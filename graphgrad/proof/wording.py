@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,10 +20,10 @@ from graphgrad.graph import Node, refresh
 from graphgrad.ops.define import Elementwise
 from graphgrad.primitive import Primitive, Settings
 from graphgrad.proof.domains import Condition, listed
-from graphgrad.proof.partials import PROVED, WRONG, Proof
+from graphgrad.proof.partials import PROVED, Proof
 from graphgrad.proof.precise import CONTEXT
+from graphgrad.proof.real_shapes import at_kink
 from graphgrad.proof.report import Row
-from graphgrad.proof.structures import at_kink
 from graphgrad.proof.texts import latex, shortened, text
 
 __all__ = ["EVERYWHERE", "Words", "by_sides", "digits", "domain_text"]
@@ -37,7 +38,7 @@ def digits(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, sp.Basic):
-        shown = str(value) if value.is_Rational and len(str(value)) < 16 else str(sp.N(value, 10))
+        shown = str(value) if value.is_Rational and len(str(value)) <= 24 else str(sp.N(value, 10))
     else:
         shown = CONTEXT.nstr(value, 10, strip_zeros=True).removesuffix(".0")
     return shown.replace("-", "−")
@@ -96,8 +97,9 @@ class Words:
         """Return the display name of every symbol of a proof about a node."""
         if not isinstance(node.primitive, Elementwise):
             return {}
-        inputs = zip(proof.symbols, node.inputs)
-        return {**{s: self.names[x] for s, x in inputs}, proof.result: self.names[node]}
+        names = {s: self.names[x] for s, x in zip(proof.symbols, node.inputs)}
+        names |= {sp.Symbol(s.name): names[s] for s in proof.masks}  # as rules have them
+        return {**names, proof.result: self.names[node]}
 
     def derivative(self, node: Node, i: int) -> str:
         """Return ∂y/∂x with names; the position is added when x is an input twice."""
@@ -119,7 +121,7 @@ class Words:
         return Row(
             "edge", self.derivative(node, i), proof.status,
             of=self.definition(node), formula=by_sides(proof, names),
-            rule=shortened(proof.rule, names), difference=difference(proof, names),
+            rule=rule_text(proof, names), difference=difference(proof, names),
             method=proof.method, domain=domain + self._entrywise(node, domain),
             note=self.here(node, proof, proof.conditions),
             point={names[s]: digits(v) for s, v in proof.point.items()},
@@ -135,6 +137,8 @@ class Words:
         self, node: Node, i: int, proof: Proof, names: Mapping[Any, str], domain: str
     ) -> dict[str, str]:
         y, x = latex_name(self.names[node]), latex_name(self.names[node.inputs[i]])
+        if proof.rule is None:
+            return {"where": rf"\partial {y} / \partial {x}"}
         single = {e for _, e in proof.derivative}
         tex = {"where": rf"\partial {y} / \partial {x}", "rule": latex(proof.rule, names)}
         if len(single) == 1:
@@ -151,14 +155,15 @@ class Words:
         names = [self.names[x] for x in node.inputs]
         y, x = self.names[node], names[i]
         rule = plain(fill(template, y, names, adjoint(y)))
+        renamed = {f"x{k + 1}": name for k, name in enumerate(names)} | {"g": plain(adjoint(y))}
         return Row(
             "structure", self.derivative(node, i), proof.status, of=self.definition(node),
             formula=plain(f"{adjoint(x)} = Σⱼ {adjoint(y)}ⱼ · ∂{y}ⱼ/∂{x}"),
             rule=plain(f"{adjoint(x)} ← ")
             + (rule if len(rule) <= 80 else f"the rule of {node.op}"),
-            difference="0" if proof.status == PROVED else "", method=method,
-            domain=domain_text(node.primitive, proof, {}),
-            point={k: digits(v) for k, v in proof.point.items()},
+            difference="0" if proof.status == PROVED else "",
+            method=_renamed(method, renamed), domain=domain_text(node.primitive, proof, {}),
+            point={_renamed(k, renamed): digits(v) for k, v in proof.point.items()},
             values=_values(proof), seconds=proof.seconds, count=count,
             group=f"{node.op} {i} {node.settings} {[n.shape for n in node.inputs]}",
             tex={"where": rf"{latex_adjoint(latex_name(x))}"},
@@ -195,8 +200,15 @@ class Words:
         return "here " + ", ".join(f"{names[s]} = {number(values[s])}" for s in symbols)
 
 
+def _renamed(shown: str, names: Mapping[str, str]) -> str:
+    """Return text with the letters of a proof, such as x1[0], by the names of the graph."""
+    return re.sub(r"\b(x\d+|g)(?=$|\[| )", lambda m: names.get(m[1], m[1]), shown)
+
+
 def _used(node: Node, what: str) -> str:
     """Return the sentence that says what is used where there is no derivative."""
+    if what == "choice":
+        return "there the choice changes, and the derivative may not exist"
     used = node.primitive.convention.rstrip(".") or "the rule's own value"
     return f"at a {what} no derivative exists; by convention {used}"
 
@@ -205,9 +217,12 @@ def difference(proof: Proof, names: Mapping[Any, str]) -> str:
     """Return the difference of formula and rule: 0, or for a wrong rule what it is."""
     if proof.status == PROVED:
         return "0"
-    if proof.status != WRONG or len(proof.derivative) != 1:
-        return ""
-    return shortened(sp.factor_terms(proof.derivative[0][1] - proof.rule), names)
+    return "" if proof.difference is None else shortened(proof.difference, names)
+
+
+def rule_text(proof: Proof, names: Mapping[Any, str]) -> str:
+    """Return the rule as text; "" when it could not even be run."""
+    return "" if proof.rule is None else shortened(proof.rule, names)
 
 
 def _values(proof: Proof) -> tuple[str, str] | None:
