@@ -23,6 +23,8 @@ __all__ = [
     "SAME",
     "SIMPLIFIED",
     "reduced",
+    "simplified",
+    "tame",
     "vanishes",
     "weight",
 ]
@@ -49,7 +51,7 @@ def vanishes(difference: Any, letters: Iterable[Any] = (), seconds: float = 2.0)
     """
     if difference == 0:
         return SAME
-    if difference.has(sp.nan, sp.zoo, sp.oo, -sp.oo):
+    if difference.has(sp.nan, sp.zoo, sp.oo, -sp.oo) or not tame(difference):
         return ""
     small = difference.count_ops() <= UNWATCHED
     ways = ((EXPANDED, lambda e: e), (EXPONENTIALS, by_exponentials))
@@ -125,6 +127,22 @@ def reduced(e: Any, letters: set[Any]) -> Any:
         lambda t: t.is_Pow and t.base in letters and t.exp.is_Integer and t.exp > 1,
         lambda t: t.base,
     )
+
+
+def tame(e: Any) -> bool:
+    """Return whether no part of an expression explodes when it is expanded.
+
+    Example:
+        >>> x = sp.Symbol("x")
+        >>> tame(sp.sin((x + 1) ** 9)), tame(sp.sin((x + 1) ** 10**9))
+        (True, False)
+    """
+    return all(weight(part) <= HEAVIEST for part in e.atoms(sp.Pow))
+
+
+def simplified(e: Any) -> Any:
+    """Return what SymPy's simplifier makes of an expression, if that cannot explode."""
+    return sp.simplify(e) if tame(e) else e
 
 
 def weight(e: Any) -> int:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
+from graphgrad.proof.decide import tame
 from graphgrad.proof.texts import text
 
 __all__ = ["Condition", "always", "conditions", "kink", "listed", "without_implied"]
@@ -164,7 +165,7 @@ def _of(e: Any) -> list[Condition]:
 def always(condition: Condition) -> bool:
     """Return whether a condition holds for all real values, as far as SymPy knows."""
     u = condition.parts[0]
-    if condition.kind in ("within", "broken", "uncut") or u.count_ops() > SMALL:
+    if condition.kind in ("within", "broken", "uncut") or u.count_ops() > SMALL or not tame(u):
         return False
     for form in (u, sp.together(u)):
         if form.is_positive or (condition.kind != "positive" and form.is_nonzero):

@@ -7,7 +7,6 @@ rule that computes gradients. Formulas with kinks are taken apart, and proved on
 from __future__ import annotations
 
 import functools
-import itertools
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ from graphgrad.ops.define import Elementwise
 from graphgrad.primitive import Settings
 from graphgrad.proof.bridge import SYMPY
 from graphgrad.proof.budget import attempt
-from graphgrad.proof.decide import vanishes
+from graphgrad.proof.decide import simplified, vanishes
 from graphgrad.proof.domains import Condition, conditions, kink, without_implied
 from graphgrad.proof.entries import boxed, run
 from graphgrad.proof.exact import exact, key_of
@@ -34,6 +33,9 @@ __all__ = [
 
 PROVED, CHECKED, UNDECIDED, WRONG = "proved", "checked", "not decided", "WRONG"
 POINTS = 20
+FRACTIONS = [sp.Rational(k, 16) for k in (11, 5, 13, 3, 9, 7, 15, 1)]
+FRACTIONS += [sp.Rational(k, 23) for k in range(1, 23)]
+"""Where in the stated domain points are taken, the simplest first."""
 ENOUGH = 12
 """Digits of agreement at every point that floats in a rule allow; fewer mean that it is wrong."""
 
@@ -197,10 +199,10 @@ class _Partial:
         beside = [f for side, (f, _) in sides if self._beside(side, s, at)]
 
         def kind() -> str:
-            if len({sp.simplify(f.subs(at)) for f in beside}) > 1:
+            if len({simplified(f.subs(at)) for f in beside}) > 1:
                 return "jump"
-            slopes = {sp.simplify(sp.diff(f, x).subs(at)) for f in beside}
-            return "" if slopes == {sp.simplify(rule.subs(at))} else "kink"
+            slopes = {simplified(sp.diff(f, x).subs(at)) for f in beside}
+            return "" if slopes == {simplified(rule.subs(at))} else "kink"
 
         found: str = attempt(kind, 1.0, "kink")
         return found
@@ -244,7 +246,7 @@ class _Partial:
         operands = self._plain()
         rule = self._rule_with(SYMPY, operands, SYMPY.apply(self.p, operands, self.settings))
         whole = derivative[0][1] - rule
-        return attempt(lambda: sp.factor_terms(sp.simplify(whole)), 1.0, whole)
+        return attempt(lambda: sp.factor_terms(simplified(whole)), 1.0, whole)
 
     def _at(self, point: Sequence[Any]) -> tuple[Any, Any, Any]:
         """Return derivative, rule and size at a point, in 120 digits."""
@@ -258,14 +260,15 @@ class _Partial:
 
     def _points(self) -> list[list[Any]]:
         """Return rational points inside the stated domain, the simplest first."""
-        axes = []
+        axes: list[list[Any]] = []
         for (low, high), mask in zip(self.p.domain, self.masks, strict=True):
-            low, high = sp.Rational(low), sp.Rational(high)
-            grid = [low + (high - low) * sp.Rational(k, 16) for k in (11, 5, 13, 3, 9, 7, 15, 1)]
-            axes.append([True, False] * 4 if mask else grid)
-        diagonal = [[axis[(k + 3 * r) % 8] for r, axis in enumerate(axes)] for k in range(8)]
-        rest = itertools.islice(itertools.product(*axes), 0, 512, 3)
-        return [*diagonal, *map(list, rest)]
+            start, width = sp.Rational(low), sp.Rational(high) - sp.Rational(low)
+            axes.append([True, False] * len(FRACTIONS) if mask else
+                        [start + width * f for f in FRACTIONS])  # fmt: skip
+        n = len(FRACTIONS)
+        return [
+            [axis[(k * (2 * r + 1) + 3 * r) % n] for r, axis in enumerate(axes)] for k in range(n)
+        ]
 
 
 def on_sides(count: int) -> str:

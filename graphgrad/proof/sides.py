@@ -26,7 +26,7 @@ __all__ = ["ManySidesError", "Sides", "branches"]
 KINKED = (sp.Abs, sp.sign, sp.Heaviside, sp.Max, sp.Min, sp.Piecewise, sp.floor, Relational,
           BooleanFunction)  # fmt: skip
 SPLIT = 3
-"""Letters of earlier switches that a switch may hold, to be looked at on each of their sides."""
+"""Choices made before that a switch may be a sum of, to be looked at on each of their sides."""
 SMALL = 40
 """Operations of a switch whose sign SymPy is asked for, by what it knows of the symbols."""
 T = TypeVar("T")
@@ -45,18 +45,18 @@ class Sides:
         apart: expressions taken to be not zero, from comparisons for equality.
         steps: for every argument of floor, the constant it is between two steps.
         order: the switches in the order they were met, for `branches`.
+        chosen: with letters, what stands for a formula that differs by side: a symbol for each,
+            with its letter and the formulas on the two sides; `settled` puts them in.
     """
 
-    def __init__(self, path: Sequence[int] | None = None, split: int = SPLIT):
-        """Take the sides in `path` for the switches in order, then 1; letters when it is None.
-
-        A switch that holds up to `split` letters of others is looked at on each of their sides.
-        """
-        self.path, self.split = path, split
+    def __init__(self, path: Sequence[int] | None = None):
+        """Take the sides in `path` for the switches in order, then 1; letters when it is None."""
+        self.path = path
         self.switches: dict[Any, Any] = {}
         self.apart: dict[Any, None] = {}
         self.steps: dict[Any, Any] = {}
         self.order: list[Any] = []
+        self.chosen: dict[Any, tuple[Any, Any, Any]] = {}
 
     @property
     def letters(self) -> set[Any]:
@@ -101,7 +101,7 @@ class Sides:
         if split := self._split(s):
             h, one, other = split
             yes, no = (self.positive(e) or sp.Integer(0) for e in (one, other))
-            return multilinear(_either(h, yes, no, None))
+            return multilinear(yes * h + no * (1 - h))
         if s not in self.switches:
             known = _sign(s)
             if known is not None:
@@ -117,15 +117,38 @@ class Sides:
         return sp.Integer(self.path[k] if k < len(self.path) else 1)
 
     def _split(self, s: Any) -> tuple[Any, Any, Any] | None:
-        """Return a letter in s, and what s is on its two sides; None when there is no such letter.
+        """Return a letter, and what s is on its two sides, where s = ±(a choice) + the rest.
 
-        With many letters a switch stays one switch: there would be too many sides.
+        So |x| > 1 is looked at as x > 1 and −x > 1. With many choices, or deep ones, a switch
+        stays one switch: there would be too many sides.
         """
-        letters = sorted(s.free_symbols & self.letters, key=str) if self.path is None else []
-        if not 0 < len(letters) <= self.split:
+        terms = [t.as_coeff_Mul()[1] for t in sp.Add.make_args(s)] if self.chosen else []
+        direct = [t for t in terms if t in self.chosen]
+        if not 0 < len(direct) <= SPLIT:
             return None
-        h = letters[0]
-        return h, s.xreplace({h: sp.Integer(1)}), s.xreplace({h: sp.Integer(0)})
+        h, yes, no = self.chosen[direct[-1]]
+        return h, s.xreplace({direct[-1]: yes}), s.xreplace({direct[-1]: no})
+
+    def either(self, h: Any, yes: Any, no: Any, at_zero: Any) -> Any:
+        """Return `yes` on the side h, `no` on the other; a symbol for the choice with a letter."""
+        if h is None:
+            return at_zero
+        if h == 1 or yes == no:
+            return yes
+        if h == 0:
+            return no
+        if yes.is_number and no.is_number:
+            return yes * h + no * (1 - h)
+        choice = sp.Dummy("m", real=True)
+        self.chosen[choice] = h, yes, no
+        return choice
+
+    def settled(self, e: Any) -> Any:
+        """Return a formula with all choices written out by letters."""
+        for choice in reversed(self.chosen):
+            h, yes, no = self.chosen[choice]
+            e = e.xreplace({choice: _weighed(h, yes, no)})
+        return e
 
     def equal(self, a: Any, b: Any) -> Any:
         """Return 1 where a and b are the same expression, else 0: they differ but on a kink."""
@@ -135,9 +158,9 @@ class Sides:
             return sp.Integer(1)
         if split := self._split(s):
             h, one, other = split
-            zero = sp.Integer(0)
-            return multilinear(_either(h, self.equal(one, zero), self.equal(other, zero), None))
-        if s.free_symbols & self.letters:
+            yes, no = (self.equal(e, sp.Integer(0)) for e in (one, other))
+            return multilinear(yes * h + no * (1 - h))
+        if s.free_symbols & {*self.letters, *self.chosen}:
             raise ManySidesError("an equality that holds on some sides only")
         if s.free_symbols:
             self.apart[-s if s.could_extract_minus_sign() else s] = None
@@ -156,7 +179,7 @@ class Sides:
             if chosen == 0:
                 continue
             here = self.resolve(value, values)
-            result = _either(chosen, here, result, result)
+            result = self.either(chosen, here, result, result)
         return result
 
 
@@ -183,45 +206,36 @@ def _sign(s: Any) -> Any:
     return sp.Integer(0) if s.is_negative else None
 
 
-def _either(h: Any, yes: Any, no: Any, at_zero: Any) -> Any:
-    """Return `yes` on the side h, `no` on the other; with a letter, each of them once."""
-    if h is None:
-        return at_zero
-    if h == 1 or yes == no:
-        return yes
-    if h == 0:
-        return no
-    if yes == -no:
-        return yes * (2 * h - 1)
-    return yes * h + no * (1 - h)
+def _weighed(h: Any, yes: Any, no: Any) -> Any:
+    return yes * (2 * h - 1) if yes == -no else yes * h + no * (1 - h)
 
 
 def _abs(sides: Sides, u: Any) -> Any:
-    return _either(sides.positive(u), u, -u, sp.Integer(0))
+    return sides.either(sides.positive(u), u, -u, sp.Integer(0))
 
 
 def _sign_of(sides: Sides, u: Any) -> Any:
     one = sp.Integer(1)
-    return _either(sides.positive(u), one, -one, sp.Integer(0))
+    return sides.either(sides.positive(u), one, -one, sp.Integer(0))
 
 
 def _heaviside(sides: Sides, u: Any, at_zero: Any = None) -> Any:
     half = sp.Rational(1, 2) if at_zero is None else at_zero
-    return _either(sides.positive(u), sp.Integer(1), sp.Integer(0), half)
+    return sides.either(sides.positive(u), sp.Integer(1), sp.Integer(0), half)
 
 
 def _larger(sides: Sides, *parts: Any) -> Any:
-    return functools.reduce(lambda a, b: _either(sides.positive(a - b), a, b, a), parts)
+    return functools.reduce(lambda a, b: sides.either(sides.positive(a - b), a, b, a), parts)
 
 
 def _smaller(sides: Sides, *parts: Any) -> Any:
-    return functools.reduce(lambda a, b: _either(sides.positive(a - b), b, a, a), parts)
+    return functools.reduce(lambda a, b: sides.either(sides.positive(a - b), b, a, a), parts)
 
 
 def _comparison(sign: int, or_equal: bool) -> Callable[..., Any]:
     def rule(sides: Sides, a: Any, b: Any) -> Any:
         one, zero = sp.Integer(1), sp.Integer(0)
-        return _either(sides.positive(sign * (a - b)), one, zero, one if or_equal else zero)
+        return sides.either(sides.positive(sign * (a - b)), one, zero, one if or_equal else zero)
 
     return rule
 

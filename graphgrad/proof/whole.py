@@ -144,7 +144,8 @@ class Whole:
         check_constants([self.y], known)
         found = run([self.y, *self.gradients.values()], known, sides)
         total = sp.Add(*[g * e for g, e in zip(weights.ravel(), found[self.y].ravel())])
-        return total, {x: found[g] for x, g in self.gradients.items()}
+        gradients = {x: each(sides.settled, found[g]) for x, g in self.gradients.items()}
+        return sides.settled(total), gradients
 
     def _proofs(self, reserve: float) -> dict[Node, str]:
         """Return the proofs by algebra, made in what the budget leaves beside the reserve."""

@@ -151,10 +151,12 @@ class Words:
 
     def structure(self, node: Node, i: int, proof: Proof, method: str, count: int = 1) -> Row:
         """Return the row of the backward rule of an operation that is no map."""
-        template = pullback_template(node, i)
         names = [self.names[x] for x in node.inputs]
         y, x = self.names[node], names[i]
-        rule = plain(fill(template, y, names, adjoint(y)))
+        try:
+            rule = plain(fill(pullback_template(node, i), y, names, adjoint(y)))
+        except Exception:  # a rule that cannot be run has no text
+            rule = ""
         renamed = {f"x{k + 1}": name for k, name in enumerate(names)} | {"g": plain(adjoint(y))}
         return Row(
             "structure", self.derivative(node, i), proof.status, of=self.definition(node),
