@@ -14,6 +14,7 @@ __all__ = [
     "MissingValueError",
     "ParseError",
     "ShapeError",
+    "TableError",
     "TooLargeError",
 ]
 
@@ -60,6 +61,10 @@ class DrawingError(GraphError, RuntimeError):
 
 class DefinitionError(GraphError, ValueError):
     """A primitive whose block contradicts itself, or whose name is taken."""
+
+
+class TableError(GraphError, ValueError):
+    """A CSV file that cannot be read as a table, or not by this model. The message says where."""
 
 
 class MissingDependencyError(GraphError, ImportError):
