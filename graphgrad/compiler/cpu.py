@@ -9,6 +9,7 @@ import numpy as np
 
 from graphgrad.compiler.blas import address, one_thread
 from graphgrad.compiler.cache import load
+from graphgrad.compiler.feeding import Feed
 from graphgrad.compiler.fuse import Fused, fuse
 from graphgrad.compiler.helpers import HEADER
 from graphgrad.compiler.memory import Plan, plan
@@ -88,6 +89,17 @@ class CpuRuntime:
             strides = [s * x.itemsize for s in out.strides]
             found.append(np.lib.stride_tricks.as_strided(x, out.shape, strides).copy())
         return found
+
+    def epoch(self, feed: Feed) -> list[Any]:
+        """Run once per batch and return the outputs of all steps, one below the other."""
+        found = [
+            self.run([feed.batch(k, s) for k in range(len(feed.data))]) for s in range(feed.steps)
+        ]
+        return [
+            np.array([outputs[k] for outputs in found]).reshape(feed.steps, *n.shape)
+            .astype(n.dtype, copy=False)
+            for k, n in enumerate(self.program.outputs)
+        ]  # fmt: skip
 
     def value(self, node: Node) -> Any:
         """Return the current numbers of a node that has a buffer of its own, or None."""

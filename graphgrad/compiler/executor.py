@@ -7,15 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from graphgrad.compiler.feeding import feed, fitting
 from graphgrad.compiler.program import program
 from graphgrad.display import Printed
-from graphgrad.errors import (
-    CompileError,
-    DtypeError,
-    MissingDependencyError,
-    MissingValueError,
-    ShapeError,
-)
+from graphgrad.errors import CompileError, MissingDependencyError, MissingValueError
 from graphgrad.graph import Node, describe, evaluate, lend, refresh
 
 __all__ = ["Executor", "compile"]
@@ -67,10 +62,51 @@ class Executor(Printed):
         values = self._checked(arrays)
         self._upload()
         results = self._runtime.run(values)
+        self._updated()
+        return results
+
+    def _updated(self) -> None:
+        """Note that the updated variables' values are now in this executor's memory."""
         if self._updates:
             epoch = lend(self._updates, self)
             for v in self._updates:
                 self._epochs[v] = epoch
+
+    def epoch(self, *data: Any, rows: Any = None) -> list[Any]:
+        """Run once per batch, all in compiled code: the training loop without Python in it.
+
+        Args:
+            data: one array per input, each in one of two forms. A table of shape
+                (N, *input.shape[1:]), of which step s reads the rows ``rows[s]``; it may be
+                memory-mapped and larger than memory. Or one batch a step, of shape
+                (steps, *input.shape).
+            rows: integers of shape (steps, B), which rows of the tables make each batch, for
+                inputs of shape (B, …); a shuffled epoch is a permutation, cut into batches. None
+                when all of `data` is given batch by batch.
+
+        Returns:
+            One array per output, of shape (steps, *output.shape).
+
+        Raises:
+            ShapeError, DtypeError, CompileError: as for a call; before anything runs.
+            MissingValueError: when a variable that is no input has no value.
+
+        Example:
+            >>> import numpy as np
+            >>> import graphgrad as gg
+            >>> x, w = gg.var("x", shape=(2,)), gg.var("w", 0.0)
+            >>> loss = gg.mean(gg.square(x - w))
+            >>> f = gg.compile([loss], [x], {w: w - 0.5 * gg.grad(loss, w)}, target="numpy")
+            >>> table = np.array([1.0, 2.0, 3.0, 4.0])
+            >>> f.epoch(table, rows=[[0, 1], [3, 2]])[0]
+            array([2.5 , 4.25])
+            >>> w.value
+            3.5
+        """
+        batches = feed(self.inputs, data, rows)
+        self._upload()
+        results = self._runtime.epoch(batches)
+        self._updated()
         return results
 
     def fetch(self, variable: Node) -> Any:
@@ -93,7 +129,7 @@ class Executor(Printed):
         if len(arrays) != len(self.inputs):
             names = ", ".join(describe(n) for n in self.inputs) or "none"
             raise CompileError(f"{len(arrays)} arrays given; expected {len(self.inputs)}: {names}")
-        return [_fitting(n, x) for n, x in zip(self.inputs, arrays, strict=True)]
+        return [fitting(n, x) for n, x in zip(self.inputs, arrays, strict=True)]
 
     def check(self, *arrays: Any, rtol: float | None = None) -> dict[str, float]:
         """Run once beside the uncompiled graph and compare every output and update.
@@ -128,17 +164,6 @@ class Executor(Printed):
                     f"allowed {limit:.0e}"
                 )
         return report
-
-
-def _fitting(node: Node, value: Any) -> Any:
-    array = np.asarray(value)
-    if array.shape != node.shape:
-        raise ShapeError(f"input {describe(node)}: shape {array.shape}, expected {node.shape}")
-    if array.dtype is not node.dtype:
-        if not np.can_cast(array.dtype, node.dtype, "same_kind") or array.dtype.kind not in "fiub":
-            raise DtypeError(f"input {describe(node)}: {array.dtype}, expected {node.dtype}")
-        array = array.astype(node.dtype)
-    return np.asarray(array, order="C")
 
 
 def _difference(a: Any, b: Any) -> float:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from graphgrad.compiler.feeding import Feed
 from graphgrad.compiler.program import Program
 from graphgrad.explain.formulas import fill, operation_template
 from graphgrad.explain.names import node_names
@@ -49,6 +50,17 @@ class NumpyRuntime:
             self._states[v] = np.array(known[new])[()]
         self._known = known
         return [np.array(known[n]) for n in self.program.outputs]
+
+    def epoch(self, feed: Feed) -> list[Any]:
+        """Run once per batch and return the outputs of all steps, one below the other."""
+        found = [
+            self.run([feed.batch(k, s) for k in range(len(feed.data))]) for s in range(feed.steps)
+        ]
+        return [
+            np.array([outputs[k] for outputs in found]).reshape(feed.steps, *n.shape)
+            .astype(n.dtype, copy=False)
+            for k, n in enumerate(self.program.outputs)
+        ]  # fmt: skip
 
     def value(self, node: Node) -> Any:
         """Return the numbers of a node from the last run, or None."""

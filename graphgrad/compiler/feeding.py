@@ -1,0 +1,117 @@
+"""What a run is fed: arrays checked against the inputs, tables cut into batches by row numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from graphgrad.errors import CompileError, DtypeError, ShapeError
+from graphgrad.graph import Node, describe
+
+__all__ = ["Feed", "feed", "fitting"]
+
+
+@dataclass(frozen=True)
+class Feed:
+    """The data of an epoch.
+
+    Attributes:
+        steps: how many batches.
+        data: for each input its table, or its batches one after the other, as C-ordered arrays.
+        by_rows: for each input whether `data` is a table.
+        rows: int64, shape (steps, B): the rows of the tables that make each batch.
+    """
+
+    steps: int
+    data: list[Any]
+    by_rows: list[bool]
+    rows: Any
+
+    def batch(self, k: int, step: int) -> Any:
+        """Return the array of input k at a step."""
+        return self.data[k][self.rows[step]] if self.by_rows[k] else self.data[k][step]
+
+
+def fitting(node: Node, value: Any) -> Any:
+    """Return a value as a C-ordered array of an input's shape and type.
+
+    Raises:
+        ShapeError, DtypeError: when it does not fit.
+    """
+    array = np.asarray(value)
+    if array.shape != node.shape:
+        raise ShapeError(f"input {describe(node)}: shape {array.shape}, expected {node.shape}")
+    return np.asarray(_typed(node, array), order="C")
+
+
+def feed(inputs: Sequence[Node], data: Sequence[Any], rows: Any) -> Feed:
+    """Check what `Executor.epoch` was given.
+
+    Raises:
+        CompileError, ShapeError, DtypeError: when it does not fit the inputs.
+    """
+    if len(data) != len(inputs):
+        names = ", ".join(describe(n) for n in inputs) or "none"
+        raise CompileError(f"{len(data)} arrays given; expected {len(inputs)}: {names}")
+    picked = None if rows is None else _row_numbers(rows)
+    arrays = [np.asarray(x) for x in data]
+    steps = len(picked) if picked is not None else _steps(inputs, arrays)
+    by_rows = []
+    for k, (node, array) in enumerate(zip(inputs, arrays, strict=True)):
+        table = picked is not None and node.shape and array.shape[1:] == node.shape[1:] and (
+            array.ndim == node.ndim
+        )
+        if table:
+            _check_rows(node, picked, len(array))
+        elif array.shape != (steps, *node.shape):
+            raise ShapeError(_misfit(node, array, steps, picked is not None))
+        by_rows.append(bool(table))
+        arrays[k] = np.ascontiguousarray(_typed(node, array))
+    none = np.zeros((steps, 0), np.int64)
+    return Feed(steps, arrays, by_rows, none if picked is None else picked)
+
+
+def _typed(node: Node, array: Any) -> Any:
+    if array.dtype is node.dtype or array.dtype == node.dtype:
+        return array
+    if not np.can_cast(array.dtype, node.dtype, "same_kind") or array.dtype.kind not in "fiub":
+        raise DtypeError(f"input {describe(node)}: {array.dtype}, expected {node.dtype}")
+    return array.astype(node.dtype)
+
+
+def _row_numbers(rows: Any) -> Any:
+    array = np.asarray(rows)
+    if array.ndim != 2:
+        raise ShapeError(f"rows: shape {array.shape}, expected (steps, batch size)")
+    if array.dtype.kind not in "iu":
+        raise DtypeError(f"rows: {array.dtype}, expected integers")
+    return np.ascontiguousarray(array, np.int64)
+
+
+def _steps(inputs: Sequence[Node], arrays: Sequence[Any]) -> int:
+    if not inputs:
+        raise CompileError("an epoch without inputs needs `rows`, which says how many steps")
+    if arrays[0].ndim != inputs[0].ndim + 1:
+        raise ShapeError(_misfit(inputs[0], arrays[0], None, False))
+    return len(arrays[0])
+
+
+def _check_rows(node: Node, rows: Any, count: int) -> None:
+    if rows.shape[1] != node.shape[0]:
+        raise ShapeError(f"rows: {rows.shape[1]} a step, expected {node.shape[0]}, the first "
+                         f"axis of input {describe(node)}")  # fmt: skip
+    if rows.size and (rows.min() < 0 or rows.max() >= count):
+        wrong = rows.min() if rows.min() < 0 else rows.max()
+        raise ShapeError(f"rows: {wrong}, expected 0 to {count - 1}: input {describe(node)} "
+                         f"is given {count} rows")  # fmt: skip
+
+
+def _misfit(node: Node, array: Any, steps: int | None, tables: bool) -> str:
+    count = "steps" if steps is None else str(steps)
+    each = f"({', '.join([count, *map(str, node.shape)])}{',' * (not node.shape)})"
+    table = f"(rows, {', '.join(map(str, node.shape[1:]))})" if tables and node.shape else ""
+    expected = f"{each}, a batch a step" + (f", or {table}, a table" if table else "")
+    return f"input {describe(node)}: shape {array.shape}, expected {expected}"
