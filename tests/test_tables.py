@@ -146,7 +146,7 @@ FAULTS = {
     "target alone": ("t\n1\n2\n", "no column is left to predict 't' from"),
     "many texts": ("a,t\n" + "".join(f"name{k},{k}.5\n" for k in range(101)), "column 1 (a): more "
                    "than 100 different texts, such as 'name0', 'name1', 'name2'"),
-    "quoted newlines before": ('a,t\n"x\ny",1\n"z\r\nw",2\nv,oops\n', "line 6, column 2 (t): 'oops'"),
+    "quoted newlines before": ('a,t\n"x\ny",1\n"z\r\nw",2\nv,oops\n', "line 6, column 2 (t)"),
 }  # fmt: skip
 
 
