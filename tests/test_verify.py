@@ -208,7 +208,7 @@ def test_the_lesson_is_proved_edge_by_edge_and_end_to_end() -> None:
         ("∂v₄/∂v₃", "1 where v₃ > 0, −1 where v₃ < 0", "sign(v₃)"),
     ]
     w = leaf(report, "w")
-    assert (w.formula, w.rule) == ("x·sign(b + w·x − 4)", "−x·sign(4 − b − w·x)")
+    assert (w.formula, w.rule) == ("x·sign(w·x + b − 4)", "−x·sign(4 − w·x − b)")
     assert (w.status, w.domain, w.difference) == ("proved", "v₃ ≠ 0 (kink)", "0")
     assert report.counts == {"proved": 9, "checked": 1}
     assert len(report.notes) == 1
@@ -272,8 +272,9 @@ def test_a_root_of_many_entries_is_weighed_by_any_cotangent() -> None:
     ("text", "values", "name", "domain"),
     [
         ("log(sigmoid(w*x))", {}, "w", "everywhere"),
-        ("log(x) + sqrt(y)", {}, "x", "x > 0"),
+        ("log(x) + sqrt(y)", {}, "x", "x > 0, y > 0"),  # y must be there to be added
         ("x/(y - 1)", {}, "x", "v₁ ≠ 0"),
+        ("y*abs(x) + y*log(b)", {}, "y", "b > 0"),
         ("1/(1 + x**2)", {}, "x", "everywhere"),
         ("sqrt(1 + x*x)", {}, "x", "everywhere"),
         ("where(x > y, x**2, y)", {}, "x", "x ≠ y (choice)"),

@@ -159,5 +159,3 @@ def terms_of(expression: Any, most: int) -> int:
 
 def _length(expression: Any) -> int:
     return int(sp.count_ops(expression))
-
-

@@ -65,9 +65,7 @@ class ChainForm:
 
     def terms(self, chains: Sequence[Chain]) -> list[Term]:
         """Return the products, with what of each is known already."""
-        return [
-            Term(c, self.numbers.shared(c), tuple(self._value(k) for k in c)) for c in chains
-        ]
+        return [Term(c, self.numbers.shared(c), tuple(self._value(k) for k in c)) for c in chains]
 
     def lines(self, left: Mark, terms: Sequence[Term], value: float) -> list[Line]:
         """Return the lines of one derivation.

@@ -95,4 +95,3 @@ class Numbers:
             for edge in link.edges:
                 found[edge] = (*found.get(edge, ()), number)
         return found
-

@@ -17,7 +17,7 @@ import sympy as sp
 from graphgrad.proof.decide import tame
 from graphgrad.proof.texts import text
 
-__all__ = ["Condition", "always", "conditions", "kink", "listed", "without_implied"]
+__all__ = ["Condition", "always", "conditions", "kink", "listed", "side", "without_implied"]
 
 SMALL = 60
 """Operations of a part whose sign SymPy is asked for."""
@@ -65,9 +65,7 @@ class Condition:
             return f"−1 < {text(self.parts[0], names)} < 1"
         if self.kind == "broken":
             return f"{text(self.parts[0], names)} is no whole number"
-        left, right, turned = _apart(self.parts[0])
-        sign = "≠" if self.kind != "positive" else "<" if turned else ">"
-        return f"{text(left, names)} {sign} {text(right, names)}"
+        return self._compared(lambda e: text(e, names), "≠")
 
     def latex(self, write: Any) -> str:
         r"""Return it as LaTeX, its parts written by a function."""
@@ -78,9 +76,13 @@ class Condition:
             return f"-1 < {write(self.parts[0])} < 1"
         if self.kind == "broken":
             return rf"{write(self.parts[0])} \notin \mathbb{{Z}}"
-        left, right, turned = _apart(self.parts[0])
-        sign = r"\ne" if self.kind != "positive" else "<" if turned else ">"
-        return f"{write(left)} {sign} {write(right)}"
+        return self._compared(write, r"\ne")
+
+    def _compared(self, write: Callable[[Any], str], unequal: str) -> str:
+        if self.kind == "positive":
+            return side(self.parts[0], True, write)
+        left, right, _ = _apart(self.parts[0])
+        return f"{write(left)} {unequal} {write(right)}"
 
     def met(self, values: Mapping[Any, Any]) -> str:
         """Return ``"inside"``, ``"kink"`` or ``"outside"`` for numbers or arrays as symbols.
@@ -112,6 +114,18 @@ class Condition:
 def kink(s: Any) -> Condition:
     """Return the condition that keeps away from a switch."""
     return Condition("kink", (s,))
+
+
+def side(s: Any, positive: bool, write: Callable[[Any], str]) -> str:
+    """Return ``s > 0`` or ``s < 0`` as a comparison, both with the same left and right side.
+
+    Example:
+        >>> x, y = sp.symbols("x y", real=True)
+        >>> [side(s, k, text) for s in (x - y, 1 - x) for k in (True, False)]
+        ['x > y', 'x < y', 'x < 1', 'x > 1']
+    """
+    left, right, turned = _apart(s)
+    return f"{write(left)} {'>' if positive != turned else '<'} {write(right)}"
 
 
 def _apart(s: Any) -> tuple[Any, Any, bool]:

@@ -18,13 +18,16 @@ from graphgrad.explain.numbers import digest, number, shape_text
 from graphgrad.graph import Node, ancestors, evaluate, refresh
 from graphgrad.proof.bridge import expressions, tree_size
 from graphgrad.proof.budget import Budget, attempt
+from graphgrad.proof.domains import conditions
 from graphgrad.proof.entries import boxed, run
+from graphgrad.proof.latex_rows import inside, partial_latex
 from graphgrad.proof.numeric import Comparison, compare_function
 from graphgrad.proof.partials import CHECKED, PROVED, UNDECIDED, WRONG, Proof
 from graphgrad.proof.precise import PRECISE, OutsideError, number_of
 from graphgrad.proof.reaches import Reaches
 from graphgrad.proof.report import Row
-from graphgrad.proof.texts import latex, shortened
+from graphgrad.proof.sigmoids import readable, with_sigmoids
+from graphgrad.proof.texts import HEAVY, latex, text
 from graphgrad.proof.whole import Whole
 from graphgrad.proof.wording import Words, digits
 
@@ -32,6 +35,8 @@ __all__ = ["Endings"]
 
 SHORT = 200
 """Operations of a whole derivative that is worth printing."""
+LONGEST = 120
+"""Characters of a whole derivative that is shown."""
 WRITTEN = 400
 """Operations of a whole formula whose parts SymPy is asked about."""
 CLOSE = 1e-9
@@ -89,35 +94,34 @@ class Endings:
         )  # fmt: skip
 
     def _tex(self, x: Node, formula: Any, rule: Any) -> dict[str, str]:
-        y, name = latex_name(self.words.names[self.y]), latex_name(self.words.names[x])
-        tex = {"where": rf"\partial {y} / \partial {name}"}
-        if self._shown(formula, x):
-            tex["formula"] = latex(formula)
-        if self._shown(rule, x):
-            tex["rule"] = latex(rule)
+        names = (latex_name(self.words.names[n]) for n in (self.y, x))
+        first = rf"\text{{entry }}{_first(x)}{{:}}\ " if x.shape else ""
+        tex = {"where": partial_latex(*names)}
+        for key, e in (("formula", formula), ("rule", rule)):
+            if self._shown(e, x):
+                tex[key] = first + latex(e)
         return tex
 
     @staticmethod
     def _shown(e: Any, x: Node) -> str:
-        if e is None:
+        if e is None or e.count_ops() > HEAVY:
             return ""
-        shown = shortened(e)
-        if shown.startswith("(") and shown.endswith("operations)"):
-            return ""
-        first = f"[{','.join('0' * len(x.shape))}]" if x.shape else ""
-        return f"entry {first}: {shown}" if first else shown
+        shown = text(e)
+        return "" if len(shown) > LONGEST else f"entry {_first(x)}: {shown}" if x.shape else shown
 
     def _size_of(self, x: Node) -> str:
         if x not in self.whole.gradients:
             return ""
         nodes = len(set(ancestors(self.whole.gradients[x])) - set(self.order))
-        return f"(graph of {nodes} nodes)"
+        return f"(too long to show: a graph of {nodes:,} nodes)"
 
     @cached_property
     def _operations(self) -> str:
         size, _ = tree_size([self.y])
         return (
-            f"(formula of {size:,} operations)" if size < 10**9 else "(formula too long to write)"
+            f"(too long to show: derivative of a formula of {size:,} operations)"
+            if size < 10**9
+            else "(too long to write)"
         )
 
     def _formulas(self, x: Node) -> tuple[Any, Any]:
@@ -139,12 +143,15 @@ class Endings:
             pairs = zip(weights.ravel(), self._parts[self.y].ravel(), strict=True)
             total = sp.Add(*[g * e for g, e in pairs])
             derivative = sp.diff(total, self._parts[x].ravel()[0])
-            return derivative, expressions([gradient], leaves)[gradient].ravel()[0]
+            rule = expressions([gradient], leaves)[gradient].ravel()[0]
+            return derivative, inside(rule, conditions(total))
 
         formula, rule = attempt(both, 1.0, (None, None))
         if formula is not None and formula.has(sp.Derivative, sp.Subs, sp.DiracDelta):
             return None, rule
-        return formula, rule
+        if formula is None:
+            return None, rule
+        return readable(formula), with_sigmoids(rule)
 
     def _expressions(self) -> dict[Node, Any]:
         """Return every node of a small graph as an expression; nothing for others."""
@@ -249,3 +256,7 @@ class Endings:
             if same else f"formula and program differ by {number(error)}",
             domain="",
         )  # fmt: skip
+
+
+def _first(x: Node) -> str:
+    return f"[{','.join('0' * len(x.shape))}]"

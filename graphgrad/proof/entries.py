@@ -77,9 +77,7 @@ def needed(outputs: Sequence[Node], known: Mapping[Node, Any]) -> list[Node]:
 
 def held(node: Node) -> bool:
     """Return whether a node is no formula of its inputs: random numbers, positions, indices."""
-    return bool(node.inputs) and (
-        node.primitive.kind == "random" or node.dtype is dtypes.INT64
-    )
+    return bool(node.inputs) and (node.primitive.kind == "random" or node.dtype is dtypes.INT64)
 
 
 def _computed(node: Node, found: Mapping[Node, Any], a: Arithmetic, functions: Any) -> Any:

@@ -113,8 +113,7 @@ def _conventions(links: Links, targets: Iterable[Node]) -> list[str]:
             text = f"Convention for {p.name}: {p.convention}"
             found[text] = found.get(text, False) or _at_kink(links, node)
     return [
-        text + (" This run is at such a point." if at else "")
-        for text, at in sorted(found.items())
+        text + (" This run is at such a point." if at else "") for text, at in sorted(found.items())
     ]
 
 
@@ -124,4 +123,3 @@ def _at_kink(links: Links, node: Node) -> bool:
         return False
     value = links.tape.value(node.inputs[0])
     return any(k.at == (value,) for k in p.kinks)
-

@@ -148,13 +148,9 @@ class _Collapser:
 
     # -- affine ----------------------------------------------------------------------------------
 
-    def _affine(
-        self, first: Line, reading: Reading, slopes: Sequence[Any], rest: Any
-    ) -> Collapse:
+    def _affine(self, first: Line, reading: Reading, slopes: Sequence[Any], rest: Any) -> Collapse:
         def mark(expression: Any) -> Mark:
-            return self.algebra.mark(
-                Reading(expression, reading.order, decimals=reading.decimals)
-            )
+            return self.algebra.mark(Reading(expression, reading.order, decimals=reading.decimals))
 
         terms, coefficients = [], {}
         for node, slope in zip(self.entries, slopes):
@@ -166,9 +162,7 @@ class _Collapser:
         whole = total(terms)
         lines = [first]
         if str(whole) != str(first.right):
-            lines.append(
-                Line(None, relation(whole), whole, "multiplied out, collected by inputs")
-            )
+            lines.append(Line(None, relation(whole), whole, "multiplied out, collected by inputs"))
         numbers = self._numbers([*slopes, rest])
         if numbers is not None and str(numbers) != str(whole):
             lines.append(Line(None, relation(numbers), numbers, "with the current weights"))
@@ -219,6 +213,7 @@ class _Collapser:
         )
         board = Board((Block((first,)), Block(tuple(lines), "Two inputs")), notes)
         return Collapse(False, board, {}, "", witness)
+
 
 def _affine(expression: Any, symbols: Sequence[Any]) -> tuple[list[Any], Any] | None:
     """Return the coefficients of a polynomial of degree 1 or 0, and the rest; else None."""

@@ -174,9 +174,7 @@ class MatrixForm:
             if not (text and latex):
                 return None
             inner = self.links.notation.write(self.links.copy(node.inputs[0]))
-            primed = template(
-                f"{text[1]}′(#1)", rf"{latex[1]}'\left(#1\right)", [inner]
-            )
+            primed = template(f"{text[1]}′(#1)", rf"{latex[1]}'\left(#1\right)", [inner])
             known = self._hidden[edge] = var("σ′", shape=node.shape, dtype=node.dtype)
             self.links.notation.letters[known] = primed
         return known

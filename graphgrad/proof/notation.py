@@ -269,5 +269,3 @@ def _along(text: str, latex: str, axes: Sequence[int]) -> tuple[str, str]:
     head, _, rest = text.partition("(")
     before, _, after = latex.partition(r"\left(")
     return f"{head}[axis {listed}]({rest}", rf"{before}_{{\text{{axis {listed}}}}}\left({after}"
-
-

@@ -58,12 +58,13 @@ class Reaches:
         texts: dict[str, str] = {}
         notes: dict[str, None] = {}
         for node in self.order:
+            listed, said = self._nodes.get(node, ({}, []))
             if any(n in reached for n in node.inputs):
                 reached.add(node)
-                if node in self._nodes:
-                    listed, said = self._nodes[node]
-                    texts.update(listed)
-                    notes.update(dict.fromkeys(said))
+                texts.update(listed)
+                notes.update(dict.fromkeys(said))
+            else:  # a kink does not matter there, but log(b)·x is nothing where b < 0
+                texts.update({t: kind for t, kind in listed.items() if not kind and t != HELD})
         return joined(texts), "; ".join(list(notes)[:LISTED])
 
     @cached_property

@@ -67,9 +67,7 @@ class RecursiveForm:
         tape = self.links.tape
         if node is tape.root:
             return [Line(self.bar(node), EQUAL, number_mark(1), "the loss itself")]
-        rows = (
-            self._scalar_rows(links, before) if self.scalar else self._array_rows(links, before)
-        )
+        rows = self._scalar_rows(links, before) if self.scalar else self._array_rows(links, before)
         value: Any = tape.adjoint(node)
         last = value_line(value, self.digits)
         if str(last.right) != str(rows[-1].right):
@@ -117,7 +115,4 @@ class RecursiveForm:
         if root:
             return self.matrices.nested_first(link, mode)
         up = self._up(link.node, before) if mode == "primes" else self.bar(link.node)
-        return self.matrices.pulled(
-            link, up.within(under=(shape_pair(link.node.shape),)), mode
-        )
-
+        return self.matrices.pulled(link, up.within(under=(shape_pair(link.node.shape),)), mode)

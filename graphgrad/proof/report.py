@@ -40,7 +40,8 @@ class Row:
         seconds: what it took, now or when the rule was first proved in this process.
         count: how many edges the row stands for.
         group: rows of one group say the same of different edges.
-        tex: where, formula, rule and domain as LaTeX.
+        tex: where, of, formula, rule and domain as LaTeX, as far as they are formulas; and the
+            words that follow the domain.
     """
 
     kind: str
@@ -77,12 +78,13 @@ class Row:
         return f"at {at}{more}: derivative {self.values[0]}, rule {self.values[1]}{by}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report:
     """The rows of a verification, with what they amount to.
 
     `ok` says that nothing is wrong, `complete` that everything was decided; a report may be ok and
-    not complete, and then says so. It prints as a table, and as HTML in notebooks.
+    not complete, and then says so. It prints as a table, and shows itself as HTML in notebooks;
+    `text`, `markdown`, `html`, `latex` and `json` return it for other places.
 
     Attributes:
         title: what was verified.
@@ -146,29 +148,46 @@ class Report:
         return list(_merged(self.rows, many))
 
     def __str__(self) -> str:
-        from graphgrad.proof.tables import plain
+        return self.text()
 
-        return plain(self)
+    def __repr__(self) -> str:
+        return self.text()
 
     def __rich__(self) -> Any:
         from graphgrad.proof.tables import rich_table
 
         return rich_table(self)
 
-    def _repr_html_(self) -> str:
-        from graphgrad.proof.tables import html_table
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        return {"text/plain": str(self), "text/html": self.html()}
+
+    def text(self, width: int | None = None) -> str:
+        """Return the report as a table of at most `width` columns, by default the terminal's.
+
+        Without a terminal it is 100 columns wide.
+        """
+        from graphgrad.proof.tables import plain
+
+        return plain(self, width)
+
+    def html(self) -> str:
+        """Return the report as an HTML table, its formulas in MathML; names are escaped."""
+        from graphgrad.proof.documents import html_table
 
         return html_table(self)
 
     def latex(self) -> str:
-        r"""Return the report as a LaTeX ``longtable``; formulas are set as mathematics."""
-        from graphgrad.proof.tables import latex_table
+        r"""Return the report as a LaTeX ``longtable``; formulas are set as mathematics.
+
+        The document needs the packages longtable, array and amsmath.
+        """
+        from graphgrad.proof.documents import latex_table
 
         return latex_table(self)
 
     def markdown(self) -> str:
         """Return the report as a Markdown table; names are escaped."""
-        from graphgrad.proof.tables import markdown_table
+        from graphgrad.proof.documents import markdown_table
 
         return markdown_table(self)
 

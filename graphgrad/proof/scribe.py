@@ -56,9 +56,7 @@ class Reading:
 
     def _with(self, other: Reading, expression: Any) -> Reading:
         order = tuple(dict.fromkeys((*self.order, *other.order)))
-        return Reading(
-            expression, order, self.sums | other.sums, self.decimals or other.decimals
-        )
+        return Reading(expression, order, self.sums | other.sums, self.decimals or other.decimals)
 
 
 class Scribe:

@@ -16,7 +16,7 @@ from sympy.printing.str import StrPrinter
 from graphgrad.explain.latex import latex_name
 from graphgrad.explain.names import pretty
 
-__all__ = ["LONGEST", "latex", "shortened", "text"]
+__all__ = ["HEAVY", "LONGEST", "latex", "shortened", "text", "tidy"]
 
 LONGEST = 72
 """Characters of a formula that a report shows."""
@@ -41,7 +41,7 @@ class _Text(StrPrinter):  # type: ignore[misc]
     _print_Dummy = _print_Symbol
 
     def _print_Add(self, e: Any, order: Any = None) -> str:  # noqa: N802
-        terms = sorted(e.as_ordered_terms(), key=lambda t: t.could_extract_minus_sign())
+        terms = ordered(e)
         parts = [self._print(terms[0])]
         for term in terms[1:]:
             minus = term.could_extract_minus_sign()
@@ -141,6 +141,25 @@ class _Text(StrPrinter):  # type: ignore[misc]
         return f"({cases})"
 
 
+def tidy(e: Any) -> Any:
+    """Return an equal expression with powers of one base as one: w·x^(w − 1) for w·x^w/x."""
+    powers = (p for p in sp.preorder_traversal(e) if p.is_Pow and p.base is not sp.E)
+    return sp.powsimp(e, combine="exp") if any(p.exp.free_symbols for p in powers) else e
+
+
+def ordered(e: Any) -> list[Any]:
+    """Return the terms of a sum as people write them: w·x + b, 1 + exp(−x), 1 − x².
+
+    Positive terms come first, then those of higher degree; a number comes last in a polynomial
+    and else first.
+    """
+    terms = e.as_ordered_terms(order="grlex")
+    plain = all(t.is_number or t.is_polynomial() for t in terms)
+    return sorted(
+        terms, key=lambda t: (t.could_extract_minus_sign(), not plain and not t.is_number)
+    )
+
+
 def _decimal(e: Any) -> str:
     """Return a rational number that people write with a point, as 0.01; "" for 1/3 and 1/4."""
     shown = repr(float(e)) if e.q % 10 == 0 else ""
@@ -190,4 +209,18 @@ def latex(e: Any, names: Mapping[Any, str] | None = None) -> str:
     """
     known = names or {}
     symbols = {s: latex_name(_shown(s, known)) for s in e.free_symbols}
-    return LatexPrinter({"symbol_names": symbols, "ln_notation": False}).doprint(e)
+    return _Latex({"symbol_names": symbols, "ln_notation": False}).doprint(e)
+
+
+class _Latex(LatexPrinter):  # type: ignore[misc]
+    """SymPy's LaTeX, with the names and the order of terms that the text has."""
+
+    def _as_ordered_terms(self, e: Any, order: Any = None) -> list[Any]:
+        return ordered(e)
+
+    def _print_Heaviside(self, e: Any, exp: Any = None) -> str:  # noqa: N802
+        shown = rf"\operatorname{{step}}\left({self._print(e.args[0])}\right)"
+        return shown if exp is None else f"{shown}^{{{exp}}}"
+
+    def _hprint_Function(self, func: str) -> str:  # noqa: N802
+        return r"\sigma" if func == "σ" else super()._hprint_Function(func)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,19 +13,19 @@ import sympy as sp
 
 from graphgrad.errors import GraphError
 from graphgrad.explain.formulas import fill, operation_template, pullback_template
-from graphgrad.explain.latex import latex_adjoint, latex_name
 from graphgrad.explain.names import node_names
 from graphgrad.explain.numbers import number, shape_text
 from graphgrad.explain.steps import adjoint, plain
-from graphgrad.graph import Node, refresh
+from graphgrad.graph import CONSTANT, Node, refresh
 from graphgrad.ops.define import Elementwise
 from graphgrad.primitive import Primitive, Settings
-from graphgrad.proof.domains import Condition, listed
+from graphgrad.proof.domains import Condition, listed, side
+from graphgrad.proof.latex_rows import edge_latex, inside, structure_latex
 from graphgrad.proof.partials import PROVED, Proof
 from graphgrad.proof.precise import CONTEXT
 from graphgrad.proof.real_shapes import at_kink
 from graphgrad.proof.report import Row
-from graphgrad.proof.texts import latex, shortened, text
+from graphgrad.proof.texts import shortened, text, tidy
 
 __all__ = ["EVERYWHERE", "Words", "by_sides", "digits", "domain_text"]
 
@@ -53,38 +54,51 @@ def by_sides(proof: Proof, names: Mapping[Any, str]) -> str:
         >>> by_sides(prove_partial(gg.PRIMITIVES["relu"], 0, {}, [False]), {})
         '1 where x > 0, 0 where x < 0'
     """
-    found = Counter(e for _, e in proof.derivative)
+    pieces = [(sides, tidy(e)) for sides, e in proof.derivative]
+    found = Counter(e for _, e in pieces)
     if len(found) <= 1:
         return text(next(iter(found)), names) if found else ""
-    usual = found.most_common(1)[0][0] if len(proof.derivative) > 2 else None
+    usual = found.most_common(1)[0][0] if len(pieces) > 2 else None
     parts = []
-    for sides, e in proof.derivative:
+    for sides, e in pieces:
         if e != usual:
             where = " and ".join(
-                _side(s, side, names, s in proof.masks) for s, side in sides.items()
+                _side(s, taken, names, s in proof.masks) for s, taken in sides.items()
             )
             parts.append(f"{text(e, names)} where {where}")
     return ", ".join(parts) + (f", else {text(usual, names)}" if usual is not None else "")
 
 
-def _side(s: Any, side: Any, names: Mapping[Any, str], mask: bool) -> str:
+def _side(s: Any, taken: Any, names: Mapping[Any, str], mask: bool) -> str:
     if mask:
-        return text(s, names) if side else f"not {text(s, names)}"
-    return Condition("positive", (s if side else -s,)).text(names)
+        return text(s, names) if taken else f"not {text(s, names)}"
+    return side(s, bool(taken), lambda e: text(e, names))
 
 
 def domain_text(p: Primitive, proof: Proof, names: Mapping[Any, str]) -> str:
     """Return where a derivative holds, with the convention used at a kink."""
-    sharp = [c for c in proof.conditions if c.sharp]
+    sharp = any(c.sharp for c in proof.conditions)
     tied = sharp and not isinstance(p, Elementwise)
     shown = TIED if tied else listed(proof.conditions, names)
-    if sharp:
-        words = " and ".join(dict.fromkeys(c.sharp for c in sharp))
-        used = f"; convention: {p.convention.rstrip('.')}" if p.convention else ""
-        shown += f" ({words}{used})"
-    if proof.masks:
-        return f"{shown}, {MASKED}" if shown else MASKED
-    return shown or EVERYWHERE
+    words = domain_words(p, proof, names)
+    return shown + words if shown else words.removeprefix(", ") or EVERYWHERE
+
+
+def domain_words(p: Primitive, proof: Proof, names: Mapping[Any, str]) -> str:
+    """Return what is to be said after the conditions: the convention at a kink, fixed masks."""
+    sharp = dict.fromkeys(c.sharp for c in proof.conditions if c.sharp)
+    used = f"; convention: {_convention(p, proof, names)}" if p.convention else ""
+    words = f" ({' and '.join(sharp)}{used})" if sharp else ""
+    return words + (f", {MASKED}" if proof.masks else "")
+
+
+def _convention(p: Primitive, proof: Proof, names: Mapping[Any, str]) -> str:
+    """Return the convention of a primitive, said of these names."""
+    said = p.convention.rstrip(".")
+    if not isinstance(p, Elementwise) or len(proof.symbols) != 2:
+        return said
+    tie, here = (" = ".join(known.get(s, s.name) for s in proof.symbols) for known in ({}, names))
+    return said.replace(tie, here)
 
 
 class Words:
@@ -116,38 +130,22 @@ class Words:
 
     def edge(self, node: Node, i: int, proof: Proof, count: int = 1) -> Row:
         """Return the row of an elementwise edge."""
+        proof = replace(proof, conditions=[c for c in proof.conditions if not _met(node, proof, c)])
         names = self.symbol_names(node, proof)
         domain = domain_text(node.primitive, proof, names)
+        entries = ", in every entry" if node.shape and domain != EVERYWHERE else ""
+        tex = edge_latex(node, i, proof, self.names, names)
         return Row(
             "edge", self.derivative(node, i), proof.status,
             of=self.definition(node), formula=by_sides(proof, names),
             rule=rule_text(proof, names), difference=difference(proof, names),
-            method=proof.method, domain=domain + self._entrywise(node, domain),
+            method=proof.method, domain=domain + entries,
             note=self.here(node, proof, proof.conditions),
             point={names[s]: digits(v) for s, v in proof.point.items()},
             values=_values(proof), seconds=proof.seconds, count=count,
-            group=f"{node.op} {i} {node.settings}", tex=self._tex(node, i, proof, names, domain),
+            group=f"{node.op} {i} {node.settings}",
+            tex={**tex, "words": domain_words(node.primitive, proof, names) + entries},
         )  # fmt: skip
-
-    @staticmethod
-    def _entrywise(node: Node, domain: str) -> str:
-        return ", in every entry" if node.shape and domain != EVERYWHERE else ""
-
-    def _tex(
-        self, node: Node, i: int, proof: Proof, names: Mapping[Any, str], domain: str
-    ) -> dict[str, str]:
-        y, x = latex_name(self.names[node]), latex_name(self.names[node.inputs[i]])
-        if proof.rule is None:
-            return {"where": rf"\partial {y} / \partial {x}"}
-        single = {e for _, e in proof.derivative}
-        tex = {"where": rf"\partial {y} / \partial {x}", "rule": latex(proof.rule, names)}
-        if len(single) == 1:
-            tex["formula"] = latex(single.pop(), names)
-        if domain != EVERYWHERE and not any(c.sharp for c in proof.conditions):
-            tex["domain"] = r",\ ".join(
-                c.latex(lambda e: latex(e, names)) for c in proof.conditions
-            )
-        return tex
 
     def structure(self, node: Node, i: int, proof: Proof, method: str, count: int = 1) -> Row:
         """Return the row of the backward rule of an operation that is no map."""
@@ -158,9 +156,10 @@ class Words:
         except Exception:  # a rule that cannot be run has no text
             rule = ""
         renamed = {f"x{k + 1}": name for k, name in enumerate(names)} | {"g": plain(adjoint(y))}
+        entry = f"Σⱼ {adjoint(y)}ⱼ · ∂{y}ⱼ/∂{x}" if node.shape else f"{adjoint(y)} · ∂{y}/∂{x}"
         return Row(
             "structure", self.derivative(node, i), proof.status, of=self.definition(node),
-            formula=plain(f"{adjoint(x)} = Σⱼ {adjoint(y)}ⱼ · ∂{y}ⱼ/∂{x}"),
+            formula=plain(f"{adjoint(x)} = {entry}"),
             rule=plain(f"{adjoint(x)} ← ")
             + (rule if len(rule) <= 80 else f"the rule of {node.op}"),
             difference="0" if proof.status == PROVED else "",
@@ -168,7 +167,7 @@ class Words:
             point={_renamed(k, renamed): digits(v) for k, v in proof.point.items()},
             values=_values(proof), seconds=proof.seconds, count=count,
             group=f"{node.op} {i} {node.settings} {[n.shape for n in node.inputs]}",
-            tex={"where": rf"{latex_adjoint(latex_name(x))}"},
+            tex=structure_latex(node, i, self.names) if len(rule) <= 80 else {},
         )  # fmt: skip
 
     def here(self, node: Node, proof: Proof, found: Sequence[Condition]) -> str:
@@ -202,6 +201,12 @@ class Words:
         return "here " + ", ".join(f"{names[s]} = {number(values[s])}" for s in symbols)
 
 
+def _met(node: Node, proof: Proof, c: Condition) -> bool:
+    """Return whether a condition speaks of constants only, and is met: 2 ≠ 0 need not be said."""
+    values = {s: x._value for s, x in zip(proof.symbols, node.inputs) if x.primitive is CONSTANT}
+    return c.symbols <= set(values) and c.met(values) == "inside"
+
+
 def _renamed(shown: str, names: Mapping[str, str]) -> str:
     """Return text with the letters of a proof, such as x1[0], by the names of the graph."""
     return re.sub(r"\b(x\d+|g)(?=$|\[| )", lambda m: names.get(m[1], m[1]), shown)
@@ -224,7 +229,7 @@ def difference(proof: Proof, names: Mapping[Any, str]) -> str:
 
 def rule_text(proof: Proof, names: Mapping[Any, str]) -> str:
     """Return the rule as text; "" when it could not even be run."""
-    return "" if proof.rule is None else shortened(proof.rule, names)
+    return "" if proof.rule is None else shortened(inside(proof.rule, proof.conditions), names)
 
 
 def _values(proof: Proof) -> tuple[str, str] | None:
