@@ -1,0 +1,67 @@
+"""``graphgrad play``: a page, an animation or a transcript."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from graphgrad.cli.arguments import graph_of, parser_of
+
+if TYPE_CHECKING:
+    from graphgrad.graph import Node
+
+__all__ = ["parser", "run"]
+
+EPILOG = """\
+examples:
+  graphgrad play "abs(4 - (x*w + b))" x=2 w=3 b=1 -o loss.html
+  graphgrad play "abs(4 - (x*w + b))" x=2 w=3 b=1 --rate 0.1 -o loss.html
+  graphgrad play "abs(4 - (x*w + b))" x=2 w=3 b=1 -o loss.gif
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the options of the command."""
+    parser = parser_of(
+        "play",
+        "Write a page, an animation or a transcript of both passes of an expression.",
+        EPILOG,
+    )
+    add = parser.add_argument
+    add("expression", metavar="EXPR", help="such as 'abs(4 - (x*w + b))'; or assignments with ;")
+    add("values", metavar="name=value", nargs="*", help="a number, or a list: W=[[1,2],[3,4]]")
+    add("-o", "--output", metavar="FILE", required=True, help=".html; or .gif, .apng, .tex, .md")
+    add("--rate", type=float, metavar="A", help="also play the update p - A·∂loss/∂p of parameters")
+    add("--theme", default="auto", choices=["auto", "light", "dark"], help="at first (auto)")
+    add("--digits", type=int, default=4, metavar="N", help="significant digits (4)")
+    add("--collapse", action="append", metavar="GROUP", help="draw this group as one box")
+    add("--open", action="append", metavar="GROUP", help="keep this group open")
+    add("--expand", action="store_true", help="draw vectors and matrices as scalar circuits")
+    add("--rankdir", default="LR", choices=["LR", "TB", "RL", "BT"], help="direction (LR)")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Write the file, of the kind that its ending tells."""
+    from graphgrad.drawing.film import film
+    from graphgrad.drawing.player.page import play
+
+    root, theme = graph_of(arguments), arguments.theme
+    options = {k: getattr(arguments, k) for k in ("digits", "collapse", "rankdir")}
+    options["open"] = arguments.open or ()
+    if Path(arguments.output).suffix.lower() in (".gif", ".apng", ".png", ".tex", ".md"):
+        film(root, theme="light" if theme == "auto" else theme, **options).save(arguments.output)
+    else:
+        updates = _descent(root, arguments.rate) if arguments.rate is not None else {}
+        play(root, updates=updates, theme=theme, **options).save(arguments.output)
+
+
+def _descent(root: Node, rate: float) -> dict[Node, Node]:
+    """Return one step of gradient descent for every parameter."""
+    from graphgrad.gradient import grad
+    from graphgrad.graph import ancestors
+
+    parameters = [n for n in ancestors(root) if n.is_leaf and n.active and n.role == "parameter"]
+    return {p: p - rate * g for p, g in zip(parameters, grad(root, parameters))}
