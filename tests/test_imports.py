@@ -17,7 +17,7 @@ ROOT = Path(gg.__file__).parent
 ORDER = [
     "display", "errors", "shapes", "dtypes", "context", "primitive", "graph", "ops", "functions",
     "parsing", "parser", "gradient", "recorder", "scalars", "networks", "explain", "drawing",
-    "stepping", "proof", "compiler", "nn", "plots", "lessons", "cli", "__init__", "__main__",
+    "proof", "stepping", "compiler", "nn", "plots", "lessons", "cli", "__init__", "__main__",
 ]  # fmt: skip
 """A module imports only from those before it, or from its own package."""
 WITHIN = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -14,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import graphgrad as gg
+from graphgrad.graph import apply
 from graphgrad.primitive import TABLE
 from graphgrad.stepping.completion import candidates
 from graphgrad.stepping.registry import COMMANDS
@@ -404,7 +406,34 @@ def test_verify_notices_a_wrong_gradient() -> None:
     s.tape.adjoint = lambda n, k=None: right(n, k) * 1.001 if n is w else right(n, k)
     told = s.run("verify")
     assert told.count("DIFFER") == 1
-    assert "1 of 3 differ" in told
+    assert "1 of 3 numbers differ: do not trust this gradient" in told
+    assert "ok: 9 proved, 1 checked" in told  # the rules are right; this run is not
+
+
+def test_verify_names_a_wrong_rule_and_a_point() -> None:
+    def rule(y: Any, x: Any) -> Any:
+        return 1.001 * (1 - y * y)
+
+    wrong = dataclasses.replace(TABLE["tanh"], partials=(rule,), rules=(rule,))
+    s = gg.step(apply(wrong, [gg.var("x", 0.5)]), interactive=False)
+    told = s.run("verify")
+    assert told.ok
+    assert re.search(r"✗  ∂v₁/∂x +1.001 − 1.001·v₁² +everywhere  WRONG", told)
+    assert "∂v₁/∂x: they differ at x = " in told
+    assert "WRONG: 1 checked, 2 WRONG" in told
+    assert "1 of 1 numbers differ" in told
+
+
+def test_verify_of_many_nodes_says_what_it_did_not_decide(monkeypatch: Any) -> None:
+    monkeypatch.setattr("graphgrad.stepping.commands.checking.BUDGET", 0.02)
+    y = gg.var("x", 0.5)
+    for _ in range(300):
+        y = gg.sin(y) * gg.exp(-y)
+    told = gg.step(y, interactive=False).run("verify")
+    assert told.ok
+    assert "not decided" in told
+    assert "ok, not complete" in told
+    assert len(told.split("\n")) < 60
 
 
 # -- files -----------------------------------------------------------------------------------

@@ -69,7 +69,8 @@ def verify(y: Node, *, budget: float = BUDGET) -> Report:
 
 def _title(y: Node) -> str:
     nodes = ancestors(y)
-    shown = render(y) if len(nodes) <= 60 else f"{len(nodes)} nodes"
+    names = {n: pretty(n.name) for n in nodes if n.is_leaf and n.name}
+    shown = render(y, holes=names) if len(nodes) <= 60 else f"{len(nodes)} nodes"
     name = f"{pretty(y.name)} = " if y.name and not y.is_leaf else ""
     return name + (shown if len(shown) <= LONGEST else f"{shown[: LONGEST - 1]}…")
 

@@ -133,13 +133,18 @@ class Report:
 
     @property
     def summary(self) -> str:
+        """The result in one sentence, with the time it took."""
+        return f"{self.verdict} ({self.seconds:.2g} s)"
+
+    @property
+    def verdict(self) -> str:
         """The result in one sentence."""
         total = sum(self.counts.values())
         parts = [f"{n} {status}" for status, n in self.counts.items()]
         head = "nothing to verify" if not total else "ok" if self.ok else "WRONG"
         head += "" if self.complete else ", not complete" if self.ok else ""
         listed = f": {', '.join(parts)}" if parts else ""
-        return f"{head}{listed} ({self.seconds:.2g} s)"
+        return f"{head}{listed}"
 
     def grouped(self) -> list[Row]:
         """Return the rows as tables show them: where there are many, equal ones as one."""

@@ -106,5 +106,5 @@ def _signed(e: Any) -> Any:
 
 
 def _letters(e: Any) -> int:
-    """Return how many letters and numbers a reader meets."""
-    return sum(1 for part in sp.preorder_traversal(e) if not part.args)
+    """Return how many letters and numbers a reader meets, signs left out."""
+    return sum(1 for part in sp.preorder_traversal(e) if not part.args and part != -1)

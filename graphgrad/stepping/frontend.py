@@ -56,9 +56,7 @@ class Stepper(anywidget.AnyWidget):  # type: ignore[misc, unused-ignore]
 
     def __init__(self, moments: Moments) -> None:
         self._moments = moments
-        super().__init__(
-            _phases=moments.phases, _title=moments.title, _shown=moments.shown(START)
-        )
+        super().__init__(_phases=moments.phases, _title=moments.title, _shown=moments.shown(START))
 
     def __repr__(self) -> str:
         phase, step = self.position

@@ -87,9 +87,7 @@ def free_names(text: str) -> tuple[list[str], str]:
     return sorted(found, key=found.__getitem__), ""
 
 
-def graph_of(
-    text: str, given: Mapping[str, Any], namespace: Mapping[str, Any]
-) -> tuple[Node, str]:
+def graph_of(text: str, given: Mapping[str, Any], namespace: Mapping[str, Any]) -> tuple[Node, str]:
     """Return the graph of an expression, and the name its last statement assigns ("" for none).
 
     Args:

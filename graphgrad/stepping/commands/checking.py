@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from graphgrad.errors import GraphError
 from graphgrad.explain.numbers import number
 from graphgrad.explain.tables import table
-from graphgrad.stepping.check import Row, check
+from graphgrad.graph import VARIABLE, Node, evaluate
+from graphgrad.proof.numeric import Comparison, compare_function, rtol_of
+from graphgrad.proof.proving import verify as prove
+from graphgrad.proof.report import MARKS, Report, Row
+from graphgrad.recorder import Tape
 from graphgrad.stepping.nodes import quoted
 from graphgrad.stepping.registry import command
 from graphgrad.stepping.text import joined, lines, styled
@@ -15,42 +22,104 @@ from graphgrad.stepping.text import joined, lines, styled
 if TYPE_CHECKING:
     from graphgrad.stepping.session import Session
 
-WARNING = "a check by numbers; the proof by symbols is not installed yet"
-MOST = 40
-"""Lines of the table."""
+STYLES = {"proved": "value", "checked": "value", "not decided": "current", "WRONG": "error"}
+LONGEST = 40
+"""Characters of a formula or condition in the table."""
+BUDGET = 5.0
+"""Seconds for the proof; what is not decided by then says so."""
+MOST = 12
+"""Numbers of a run that are listed; of more, those that differ."""
 
 
 @command("verify", group="understanding")
 def verify(session: Session, argument: str) -> str:
-    """Check the gradient by another method, the complex step.
+    """Prove the gradient with SymPy, and check its numbers.
 
-    Each variable is moved by a tiny imaginary amount; the imaginary part of the
-    root divided by it is the derivative. This is a check by numbers; the proof by
-    symbols (graphgrad.proof) is not installed yet.
+    Each arrow: the derivative of the operation's formula against the rule book's.
+    Each variable: the derivative of the whole expression against the gradient.
+    Then the numbers of this run against the complex step, which uses no rule: the
+    variable is moved by a tiny imaginary amount. What is not decided within
+    5 seconds says so. gg.verify shows both forms of every derivative.
     """
     if argument:
         raise GraphError(f"verify takes no argument, got {quoted(argument)}")
     session.timeline.steps_of("backward")
-    rows = check(session.tape)
-    wrong = sum(not row.agree for row in rows)
-    verdict = (
-        joined([styled("error", f"{wrong} of {len(rows)} differ"), ": do not trust this gradient"])
-        if wrong
-        else joined([styled("value", f"all {len(rows)} agree"), f": {WARNING}"])
-    )
-    if not rows:
+    _ = session.tape.seed  # raises where there is no backward pass
+    names = session.view.names
+    found = [(x, c) for x in _moved(session.tape) for c in _compared(session.tape, x, names[x])]
+    if not found:
         return "no variable carries a gradient: nothing to verify"
-    cells = [["", "backward pass", "complex step", ""], *(_cells(session, r) for r in rows[:MOST])]
-    more = [styled("muted", f"… {len(rows) - MOST} more")] if len(rows) > MOST else []
-    return lines([*table(cells), *more, verdict])
+    report = prove(session.tape.root, budget=BUDGET)
+    compared = [c for _, c in found]
+    return lines([*_proof(report), *_numbers(names[session.tape.root], compared)])
 
 
-def _cells(session: Session, row: Row) -> list[str]:
-    name = session.view.names[row.node]
-    if row.where is not None:
-        name += f"[{','.join(map(str, row.where))}]"
-    elif row.node.shape:
-        name += " along a random direction"
-    label = f"∂{session.view.names[session.tape.root]}/∂{name}"
-    mark = "agree" if row.agree else "DIFFER"
-    return [label, number(row.backward, 10), number(row.complex_step, 10), mark]
+def _proof(report: Report) -> Iterator[str]:
+    """Yield a line per derivative, what is to be said of those not proved, and the verdict."""
+    rows = [row for row in report.grouped() if row.kind != "value" or row.status == "WRONG"]
+    yield from table([["", "derivative", "rule book", "holds", ""], *map(_cells, rows)])
+    for row in rows:
+        if row.status == "WRONG":
+            said = " ".join(t for t in (row.method, row.counterexample) if t)
+            yield joined([styled("error", row.where), f": {said}"])
+        elif row.status == "not decided" or row.note:
+            yield f"{_line(row.where)}: {row.note or row.method}"
+    style = "error" if not report.ok else "value" if report.complete else "current"
+    yield styled(style, report.verdict)
+
+
+def _cells(row: Row) -> list[str]:
+    whole = " (whole)" if row.kind == "leaf" else ""
+    return [
+        MARKS[row.status], _line(row.where) + whole, _cut(row.rule), _cut(row.domain),
+        styled(STYLES[row.status], row.status),
+    ]  # fmt: skip
+
+
+def _line(text: str) -> str:
+    return text.replace("\n", " ")
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+
+
+def _moved(tape: Tape) -> list[Node]:
+    return [n for n in tape.nodes if n.primitive is VARIABLE and n.active]
+
+
+def _compared(tape: Tape, x: Node, name: str) -> list[Comparison]:
+    """Compare the tape's adjoint of a variable with derivatives found by numbers alone."""
+    known = {n: tape.value(n) for n in tape.nodes if n.is_leaf}
+    seed = np.asarray(tape.seed)
+    adjoint = tape.adjoint(x)
+
+    def value(xs: Sequence[Any], analytic: bool = False) -> Any:
+        return np.sum(seed * evaluate([tape.root], {**known, x: xs[0]}, analytic=analytic)[0])
+
+    with np.errstate(all="ignore"):
+        size = float(np.sum(np.abs(seed * tape.value(tape.root))))
+    claimed = np.zeros(x.shape) if adjoint is None else np.asarray(adjoint)
+    return compare_function(
+        value, [claimed], [known[x]], names=[name], size=size, directions=1,
+        analytic=lambda xs: value(xs, True), rtol=rtol_of(tape.nodes),
+    )  # fmt: skip
+
+
+def _numbers(root: str, found: Sequence[Comparison]) -> Iterator[str]:
+    """Yield the lines about the numbers of the run."""
+    wrong = [c for c in found if not c.ok]
+    shown = list(found) if len(found) <= MOST else wrong[:MOST]
+    if shown:
+        rows = [
+            [f"∂{root}/∂{c.argument}", number(c.actual, 10), number(c.expected, 10), c.method,
+             "agree" if c.ok else "DIFFER"]
+            for c in shown
+        ]  # fmt: skip
+        yield from table([["this run", "backward pass", "by numbers", "found by", ""], *rows])
+    if wrong:
+        told = styled("error", f"{len(wrong)} of {len(found)} numbers differ")
+        yield joined([told, ": do not trust this gradient"])
+    else:
+        counted = "the number agrees" if len(found) == 1 else f"all {len(found)} numbers agree"
+        yield styled("value", counted)
