@@ -36,6 +36,7 @@ from graphgrad.primitive import TABLE as PRIMITIVES
 from graphgrad.primitive import Primitive
 
 if TYPE_CHECKING:
+    from graphgrad import nn
     from graphgrad.compiler.executor import compile
     from graphgrad.drawing.figure import draw
     from graphgrad.drawing.film import film
@@ -83,6 +84,8 @@ display.NOTEBOOK = lambda: importlib.import_module("graphgrad.drawing.notebook")
 
 
 def __getattr__(name: str) -> Any:
+    if name == "nn":
+        return importlib.import_module("graphgrad.nn")
     if name not in _LATER:
         raise AttributeError(f"module 'graphgrad' has no attribute {name!r}")
     value = getattr(importlib.import_module(_LATER[name]), name)
@@ -91,7 +94,7 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LATER})
+    return sorted({*globals(), *_LATER, "nn"})
 
 
 __all__ = [
@@ -99,7 +102,7 @@ __all__ = [
     "compile", "const", "conv2d", "conv2d_input", "conv2d_kernel", "derive", "draw", "errors",
     "evaluate", "expand", "film", "fold", "from_sympy", "functions", "grad", "gradient",
     "hessian", "jacobian", "jvp", "ledger", "logsumexp", "matmul", "max", "mean", "min",
-    "mistakes", "ops", "outer", "parse", "parse_value", "play", "prod", "random_uniform",
+    "mistakes", "nn", "ops", "outer", "parse", "parse_value", "play", "prod", "random_uniform",
     "scatter_add", "scope", "step", "stepper", "sum", "take", "tape", "to_networkx", "to_sympy",
     "var", "verify", "vjp", "windows",
 ]  # fmt: skip

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 __all__ = [
+    "CheckpointError",
     "CompileError",
     "DefinitionError",
+    "DivergenceError",
     "DrawingError",
     "DtypeError",
     "GradientError",
@@ -12,6 +14,7 @@ __all__ = [
     "GraphError",
     "MissingDependencyError",
     "MissingValueError",
+    "NetworkError",
     "ParseError",
     "ShapeError",
     "TableError",
@@ -69,3 +72,25 @@ class TableError(GraphError, ValueError):
 
 class MissingDependencyError(GraphError, ImportError):
     """An optional library is not installed. The message says what to install."""
+
+
+class NetworkError(GraphError, ValueError):
+    """A network put together, or trained, in a way that cannot work."""
+
+
+class DivergenceError(GraphError, FloatingPointError):
+    """A training whose loss became nan or infinite. It knows the batch, and the certificate.
+
+    Attributes:
+        epoch, batch: where it happened, counted from 1.
+        certificate: the first step with a number that is not finite; None when there is none in
+            the loss and its gradient.
+    """
+
+    epoch: int = 0
+    batch: int = 0
+    certificate: object = None
+
+
+class CheckpointError(GraphError, ValueError):
+    """A file that is no saved network, is damaged, or is newer than this program."""

@@ -1,0 +1,279 @@
+"""Data as networks take it: arrays checked against inputs and targets, cut into batches.
+
+A `Table` holds whole arrays, in memory or memory-mapped, and gives row numbers. A `Stream` is an
+iterable of batches. Both hand out chunks: several batches of one size, ready for a compiled epoch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from graphgrad.errors import DtypeError, NetworkError, ShapeError
+from graphgrad.nn.shuffling import Shuffle
+
+__all__ = ["Chunk", "Slot", "Stream", "Table", "array_for", "class_weights"]
+
+
+@dataclass(frozen=True)
+class Slot:
+    """What an input or a target of a network takes: a name for messages, a shape, a type.
+
+    Attributes:
+        what: how messages speak of it.
+        shape: of one example.
+        dtype: of the entries.
+        below: entries must be whole numbers from 0 to below this; None for any numbers.
+    """
+
+    what: str
+    shape: tuple[int, ...]
+    dtype: Any
+    below: int | None = None
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some batches in a row.
+
+    Attributes:
+        data: one array per input, target and weight, as `Executor.epoch` takes them.
+        rows: which rows make each batch, (steps, batch); None when `data` is batch by batch.
+        mask: (steps, batch), 1 for examples; None when all rows are.
+        sizes: how many examples each batch has.
+    """
+
+    data: list[Any]
+    rows: Any
+    mask: Any
+    sizes: Any
+
+    def batch(self, step: int) -> list[Any]:
+        """Return the arrays of one batch."""
+        if self.rows is None:
+            return [a[step] for a in self.data]
+        return [a[self.rows[step]] for a in self.data]
+
+
+def array_for(slot: Slot, given: Any) -> Any:
+    """Return data for an input or target as an array (N, *slot.shape); maps stay on disk.
+
+    Raises:
+        ShapeError, DtypeError: when it does not fit; the message says what was expected.
+    """
+    try:
+        array = given if isinstance(given, np.memmap) else np.asarray(given)
+    except ValueError as problem:
+        raise ShapeError(f"{slot.what}: {problem}") from None
+    if array.dtype.kind not in "fiub":
+        raise DtypeError(
+            f"{slot.what}: {array.dtype} entries; expected numbers (classes given as text are "
+            f"numbered by np.unique(y, return_inverse=True))"
+        )
+    array = _shaped(slot, array)
+    if slot.below is not None:
+        _check_classes(slot, array)
+    if isinstance(array, np.memmap):
+        return array
+    return np.ascontiguousarray(array, slot.dtype)
+
+
+def _shaped(slot: Slot, array: Any) -> Any:
+    if array.ndim and array.shape[1:] == slot.shape:
+        return array
+    squeezed = [n for n in array.shape[1:] if n != 1]
+    if array.ndim and squeezed == [n for n in slot.shape if n != 1]:
+        return array.reshape(len(array), *slot.shape)
+    one = ", one example is a batch too: x[None]" if array.shape == slot.shape else ""
+    expected = f"(examples{''.join(f', {n}' for n in slot.shape)})"
+    raise ShapeError(f"{slot.what}: shape {array.shape}, expected {expected}{one}{_hint(slot)}")
+
+
+def _hint(slot: Slot) -> str:
+    if slot.what.startswith("targets") and slot.shape and slot.shape[-1] > 1:
+        return "; for class numbers use loss='sparse_categorical_crossentropy'"
+    return ""
+
+
+def _check_classes(slot: Slot, array: Any) -> None:
+    if not array.size:
+        return
+    low, high = array.min(), array.max()
+    whole = array.dtype.kind != "f" or bool((array == np.floor(array)).all())
+    if not (whole and low >= 0 and high < slot.below):
+        raise NetworkError(
+            f"{slot.what}: numbers from {low} to {high}; expected whole numbers from 0 to "
+            f"{slot.below - 1}"  # type: ignore[operator]
+        )
+
+
+def class_weights(weights: Mapping[int, float], y: Any) -> Any:
+    """Return the weight of each example's class; 1 for classes not named.
+
+    Args:
+        weights: by class number.
+        y: targets: class numbers, 0 and 1, or one-hot rows.
+    """
+    wide = y.ndim > 1 and math.prod(y.shape[1:]) > 1
+    classes = np.argmax(y, -1) if wide else y.reshape(len(y))
+    found = np.ones(len(y))
+    for number, weight in weights.items():
+        found[classes == number] = weight
+    return found
+
+
+class Table:
+    """Whole arrays, of one length, in batches.
+
+    Args:
+        arrays: one per input, target and weight, in the order of a graph's `feeds`.
+        dtypes: what they are to be.
+        batch: rows of a batch.
+        shuffle: whether each epoch has an order of its own.
+        seed: of the orders.
+
+    Attributes:
+        steps: batches of an epoch.
+        full: whether all batches are.
+    """
+
+    foreseen = True
+    """Whether several epochs may be taken at once."""
+
+    def __init__(
+        self, arrays: Sequence[Any], dtypes: Sequence[Any], batch: int,
+        shuffle: bool = False, seed: int = 0,
+    ) -> None:  # fmt: skip
+        self.arrays, self.dtypes, self.batch = list(arrays), list(dtypes), batch
+        self.n = len(arrays[0])
+        for array in arrays:
+            if len(array) != self.n:
+                lengths = " and ".join(str(len(a)) for a in arrays)
+                raise ShapeError(f"arrays of {lengths} examples: expected equal numbers")
+        if not self.n:
+            raise ShapeError("no examples: the arrays are empty")
+        self.steps = -(-self.n // batch)
+        self.full = self.n % batch == 0
+        self._shuffle = Shuffle(self.n, seed) if shuffle else None
+        self._direct = all(a.dtype == d for a, d in zip(self.arrays, self.dtypes, strict=True))
+
+    def chunk(self, epoch: int, start: int, steps: int, epochs: int = 1) -> Chunk:
+        """Return batches `start` … of an epoch, or the whole of several epochs."""
+        stop = min(start + steps, self.steps)
+        rows = np.concatenate(
+            [self._rows(e)[start * self.batch : stop * self.batch]
+             for e in range(epoch, epoch + epochs)]
+        ).reshape(-1, self.batch)  # fmt: skip
+        sizes = np.full(len(rows), self.batch)
+        mask = None
+        if not self.full:
+            mask = np.ones(rows.shape, np.float32)
+            if stop == self.steps:
+                last = slice(stop - start - 1, None, stop - start)
+                sizes[last] = self.n % self.batch
+                mask[last, self.n % self.batch :] = 0
+        if self._direct:
+            return Chunk(self.arrays, rows, mask, sizes)
+        picked = [
+            np.asarray(a[rows.reshape(-1)], d).reshape(*rows.shape, *a.shape[1:])
+            for a, d in zip(self.arrays, self.dtypes, strict=True)
+        ]
+        return Chunk(picked, None, mask, sizes)
+
+    def _rows(self, epoch: int) -> Any:
+        order = np.arange(self.n) if self._shuffle is None else self._shuffle.order(epoch)
+        if self.full:
+            return order
+        missing = -self.n % self.batch
+        return np.concatenate([order, np.resize(order, missing)])
+
+
+class Stream:
+    """An iterable of batches: (x, y) or (x, y, weight) each, iterated anew every epoch.
+
+    Args:
+        batches: the iterable; x and y may be tuples, for several inputs or outputs.
+        slots: of inputs and targets, in order.
+        inputs: how many of the slots are inputs.
+        batch: rows of a full batch; smaller ones are filled up.
+        limit: batches of an epoch; None for all.
+    """
+
+    full = False
+    foreseen = False
+
+    def __init__(
+        self, batches: Iterable[Any], slots: Sequence[Slot], inputs: int, batch: int,
+        weighted: bool, limit: int | None = None,
+    ) -> None:  # fmt: skip
+        self.slots, self.inputs, self.batch, self.weighted = list(slots), inputs, batch, weighted
+        self.steps = limit
+        self._batches = batches
+        self._iterator: Iterator[Any] | None = None
+        self._place = (-1, 0)
+
+    def chunk(self, epoch: int, start: int, steps: int, epochs: int = 1) -> Chunk | None:
+        """Return the next batches, or None when the epoch is over."""
+        self._go_to(epoch, start)
+        assert self._iterator is not None
+        found = []
+        for _ in range(steps if self.steps is None else min(steps, self.steps - start)):
+            item = next(self._iterator, None)
+            if item is None:
+                break
+            found.append(self._filled(item))
+        self._place = (epoch, start + len(found))
+        if not found:
+            return None
+        columns = [np.stack(column) for column in zip(*[f[0] for f in found], strict=True)]
+        sizes = np.array([f[1] for f in found])
+        mask = (np.arange(self.batch) < sizes[:, None]).astype(np.float32)
+        return Chunk(columns, None, mask, sizes)
+
+    def _go_to(self, epoch: int, start: int) -> None:
+        """Begin an epoch, or skip what a resumed one has seen."""
+        if self._place == (epoch, start) and self._iterator is not None:
+            return
+        again = iter(self._batches)
+        once = again is self._batches
+        if self._iterator is None or not once:
+            self._iterator = again
+            for _ in range(start):
+                next(self._iterator, None)
+        self._place = (epoch, start)
+
+    def _filled(self, item: Any) -> tuple[list[Any], int]:
+        parts = parts_of(item, self.inputs, len(self.slots), self.weighted)
+        arrays = [array_for(s, a) for s, a in zip(self.slots, parts, strict=False)]
+        if self.weighted:
+            arrays.append(np.asarray(parts[-1], np.float32).reshape(-1))
+        n = len(arrays[0])
+        if not 0 < n <= self.batch or any(len(a) != n for a in arrays):
+            lengths = ", ".join(str(len(a)) for a in arrays)
+            raise ShapeError(
+                f"a batch of {lengths} rows: expected equal numbers, from 1 to {self.batch}, the "
+                f"number of the first batch"
+            )
+        rows = np.resize(np.arange(n), self.batch)
+        return [np.asarray(a)[rows] for a in arrays], n
+
+
+def parts_of(item: Any, inputs: int, slots: int, weighted: bool) -> list[Any]:
+    """Return one batch of an iterable as a flat list: inputs, targets, weights.
+
+    Raises:
+        NetworkError: when it is no tuple of the right length.
+    """
+    expected = 2 + weighted
+    if not isinstance(item, tuple | list) or len(item) != expected:
+        raise NetworkError(
+            f"a batch is a {type(item).__name__}; expected a tuple (x, y{', weight' * weighted})"
+        )
+    parts: list[Any] = []
+    for given, number in zip(item, (inputs, slots - inputs, 1)):
+        parts += [given] if number == 1 else list(given)
+    return parts
