@@ -6,11 +6,14 @@ extra ``plot``, ``pip install 'graphgrad[plot]'``, and no screen.
 
 from __future__ import annotations
 
+from graphgrad.plots.directions import WeightPath
 from graphgrad.plots.learning import curves
 from graphgrad.plots.paths import descent, race, trace
 from graphgrad.plots.planes import BoundaryFilm, decision_boundary
 from graphgrad.plots.slopes import activations
+from graphgrad.plots.surfaces import landscape
 
 __all__ = [
-    "BoundaryFilm", "activations", "curves", "decision_boundary", "descent", "race", "trace",
+    "BoundaryFilm", "WeightPath", "activations", "curves", "decision_boundary", "descent",
+    "landscape", "race", "trace",
 ]  # fmt: skip

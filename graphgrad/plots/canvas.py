@@ -62,7 +62,11 @@ def plotted(function: F) -> F:
     def inner(*args: Any, **settings: Any) -> Any:
         library = matplotlib()
         with library.rc_context({**library.rcParamsDefault, **STYLE, "backend": "agg"}):
-            return function(*args, **settings)
+            result = function(*args, **settings)
+            if hasattr(result, "draw_without_rendering"):
+                # Ticks are made when first drawn, in the style of that moment.
+                result.draw_without_rendering()
+            return result
 
     return inner  # type: ignore[return-value]
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from graphgrad.errors import GraphError
+from graphgrad.nn.callbacks import Callback
 from graphgrad.plots.canvas import COLORS, MARKERS, figure, grid, inform, numbers, plotted
 
 __all__ = ["BoundaryFilm", "decision_boundary"]
@@ -36,19 +37,20 @@ class Plane:
         found = np.asarray(predict(self.points.astype(np.float32)), float)
         return found.reshape(len(self.points), -1)
 
-    def draw(self, axes: Any, outputs: Any, title: str, bar: bool) -> None:
+    def draw(self, axes: Any, outputs: Any, title: str, large: bool) -> None:
         """Draw outputs as colours, where the decision changes as lines, and the examples."""
-        size = (len(self.sides[1]), len(self.sides[0]))
+        rows = len(self.sides[1])
         if outputs.shape[1] == 1:
-            shades = self._of_two(axes, outputs.reshape(size))
-            if bar:
+            shades = self._of_two(axes, outputs.reshape(rows, -1))
+            if large:
                 axes.figure.colorbar(shades, ax=axes, label="probability of class 1")
         else:
-            self._of_many(axes, outputs.reshape(*size, -1))
+            self._of_many(axes, outputs.reshape(rows, -1, outputs.shape[1]))
+        size, edge = (32, 0.7) if large else (16, 0.4)
         for k in np.unique(self.y).astype(int):
             axes.scatter(
-                *self.X[self.y == k].T, s=32, color=COLORS[k % 8], marker=MARKERS[k % 8],
-                edgecolor="white", linewidth=0.7, label=f"class {k}",
+                *self.X[self.y == k].T, s=size, color=COLORS[k % 8], marker=MARKERS[k % 8],
+                edgecolor="white", linewidth=edge, label=f"class {k}",
             )  # fmt: skip
         inform(axes, title, self.names[0], self.names[1], lines=False)
 
@@ -110,12 +112,12 @@ def decision_boundary(
     plane = Plane(X, y, names, resolution)
     page = figure(7.2, 5.4)
     axes = page.subplots()
-    plane.draw(axes, plane.asked(model), title, bar=True)
+    plane.draw(axes, plane.asked(model), title, large=True)
     page.legend(loc="outside lower center", ncols=5)
     return page
 
 
-class BoundaryFilm:
+class BoundaryFilm(Callback):
     """A callback for `fit` that watches the decision boundary move.
 
     Args:
@@ -142,6 +144,16 @@ class BoundaryFilm:
         self._frames: list[Any] = []
         self.epochs: list[int] = []
 
+    def on_train_begin(self) -> None:
+        """Take a frame of the network as it begins."""
+        if not self.epochs:
+            self.add(self.model, 0)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        """Take a frame, if it is time for one."""
+        if (epoch + 1) % self._every == 0:
+            self.add(self.model, epoch + 1)
+
     def add(self, model: Any, epoch: int) -> None:
         """Take a frame."""
         self._frames.append(self._plane.asked(model))
@@ -154,7 +166,7 @@ class BoundaryFilm:
         chosen = np.unique(np.linspace(0, len(self.epochs) - 1, most).round().astype(int))
         page, all_axes = grid(len(chosen), columns=3)
         for k, axes in zip(chosen, all_axes):
-            self._plane.draw(axes, self._frames[k], self._title(k), bar=False)
+            self._plane.draw(axes, self._frames[k], self._title(k), large=False)
         return page
 
     @plotted
@@ -173,7 +185,7 @@ class BoundaryFilm:
         for k, outputs in enumerate(self._frames):
             page = figure(6.4, 5.0)
             canvas: Any = FigureCanvasAgg(page)
-            self._plane.draw(page.subplots(), outputs, self._title(k), bar=False)
+            self._plane.draw(page.subplots(), outputs, self._title(k), large=False)
             canvas.draw()
             pictures.append(Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB"))
         time = [int(1000 * seconds)] * (len(pictures) - 1) + [1500]

@@ -1,0 +1,109 @@
+"""Directions to look at a network's loss along, and the path its weights take in training.
+
+Random directions are normalized filter by filter, as Li, Xu, Taylor, Studer and Goldstein 2018,
+"Visualizing the loss landscape of neural nets" (NeurIPS), arXiv:1712.09913, have it: a network can
+be scaled without changing what it computes, and so would the distances in a picture be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from graphgrad.errors import GraphError
+from graphgrad.nn.callbacks import Callback
+
+__all__ = ["WeightPath", "filter_normalized", "principal", "projected"]
+
+
+class WeightPath(Callback):
+    """A callback for `fit` that remembers the weights after each epoch, for `landscape`.
+
+    Args:
+        every: epochs between two remembered.
+
+    Attributes:
+        weights: lists of arrays, as ``model.get_weights()`` gives; the first are before training.
+    """
+
+    def __init__(self, every: int = 1) -> None:
+        self.every = every
+        self.weights: list[list[Any]] = []
+
+    def on_train_begin(self) -> None:
+        """Remember the weights training starts with."""
+        self.weights = [self.model.get_weights()]
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        """Remember the weights."""
+        if (epoch + 1) % self.every == 0:
+            self.weights.append(self.model.get_weights())
+
+
+def filter_normalized(weights: Sequence[Any], random: np.random.Generator) -> list[Any]:
+    """Return a random direction, each filter as long as the filter of the weights.
+
+    A filter is what feeds one unit: the numbers of a weight with the same last index, for kernels
+    of shape (inputs, units) and (height, width, channels, filters). Biases and the like, weights
+    of one axis, have the direction 0.
+
+    Example:
+        >>> W = np.array([[3.0, 0.0], [4.0, 1.0]])
+        >>> d, zero = filter_normalized([W, np.ones(2)], np.random.default_rng(0))
+        >>> np.linalg.norm(d, axis=0).round(9).tolist(), zero.tolist()
+        ([5.0, 1.0], [0.0, 0.0])
+    """
+    direction = []
+    for w in weights:
+        if w.ndim < 2:
+            direction.append(np.zeros(w.shape))
+            continue
+        d = random.standard_normal(w.shape)
+        axes = tuple(range(w.ndim - 1))
+        norms = [np.sqrt((a**2).sum(axes, keepdims=True)) for a in (w, d)]
+        direction.append(d * norms[0] / norms[1])
+    return direction
+
+
+def principal(path: Sequence[Sequence[Any]]) -> tuple[list[list[Any]], list[float]]:
+    """Return the two directions in which a path moves most, seen from its end.
+
+    Args:
+        path: weights, as `WeightPath` remembers them.
+
+    Returns:
+        Two directions of length 1, and their shares of the path's squared distances.
+
+    Raises:
+        GraphError: when the path has fewer than three points.
+    """
+    if len(path) < 3:
+        raise GraphError(f"a path of {len(path)} points; its two main directions need three")
+    moves = np.array([_flat(w) - _flat(path[-1]) for w in path[:-1]])
+    _, sizes, rows = np.linalg.svd(moves, full_matrices=False)
+    shares = sizes**2 / max(float((sizes**2).sum()), 1e-300)
+    return [_shaped(row, path[-1]) for row in rows[:2]], shares[:2].tolist()
+
+
+def projected(
+    path: Sequence[Sequence[Any]], center: Sequence[Any], directions: Sequence[Sequence[Any]]
+) -> Any:
+    """Return where a path is, in units of two directions from the centre, by least squares.
+
+    Returns:
+        Shape (points, 2).
+    """
+    moves = np.array([_flat(w) - _flat(center) for w in path])
+    basis = np.array([_flat(d) for d in directions])
+    return np.linalg.lstsq(basis.T, moves.T, rcond=None)[0].T
+
+
+def _flat(weights: Sequence[Any]) -> Any:
+    return np.concatenate([np.asarray(w, float).ravel() for w in weights])
+
+
+def _shaped(row: Any, like: Sequence[Any]) -> list[Any]:
+    ends = np.cumsum([w.size for w in like])[:-1]
+    return [part.reshape(w.shape) for part, w in zip(np.split(row, ends), like)]
