@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from graphgrad.networks import to_networkx
     from graphgrad.parser import parse, parse_value
     from graphgrad.proof.bridge import to_sympy
+    from graphgrad.proof.check import check_gradient
     from graphgrad.proof.derive import derive
     from graphgrad.proof.incoming import from_sympy
     from graphgrad.proof.proving import verify
@@ -60,6 +61,7 @@ __version__ = "0.1.0"
 _LATER = {
     "compile": "graphgrad.compiler.executor",
     "certificate": "graphgrad.explain.nonfinite",
+    "check_gradient": "graphgrad.proof.check",
     "derive": "graphgrad.proof.derive",
     "draw": "graphgrad.drawing.figure",
     "expand": "graphgrad.scalars",
@@ -99,9 +101,9 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "PRIMITIVES", "Edge", "Node", "Primitive", "Tape", "ancestors", "argmax", "certificate",
-    "compile", "const", "conv2d", "conv2d_input", "conv2d_kernel", "derive", "draw", "errors",
-    "evaluate", "expand", "film", "fold", "from_sympy", "functions", "grad", "gradient",
-    "hessian", "jacobian", "jvp", "ledger", "logsumexp", "matmul", "max", "mean", "min",
+    "check_gradient", "compile", "const", "conv2d", "conv2d_input", "conv2d_kernel", "derive",
+    "draw", "errors", "evaluate", "expand", "film", "fold", "from_sympy", "functions", "grad",
+    "gradient", "hessian", "jacobian", "jvp", "ledger", "logsumexp", "matmul", "max", "mean", "min",
     "mistakes", "nn", "ops", "outer", "parse", "parse_value", "play", "prod", "random_uniform",
     "scatter_add", "scope", "step", "stepper", "sum", "take", "tape", "to_networkx", "to_sympy",
     "var", "verify", "vjp", "windows",

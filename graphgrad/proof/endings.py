@@ -15,9 +15,10 @@ from graphgrad.errors import GraphError
 from graphgrad.explain.numbers import digest, number, shape_text
 from graphgrad.graph import Node, ancestors, evaluate, refresh
 from graphgrad.proof.budget import Budget, attempt
+from graphgrad.proof.check import rtol_of
 from graphgrad.proof.entries import boxed, run
 from graphgrad.proof.formulas import Formulas
-from graphgrad.proof.numeric import Comparison, compare_function, rtol_of
+from graphgrad.proof.numeric import Comparison, compare_function
 from graphgrad.proof.partials import CHECKED, PROVED, UNDECIDED, WRONG, Proof
 from graphgrad.proof.precise import PRECISE, OutsideError, number_of
 from graphgrad.proof.reaches import Reaches

@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Function", "central_difference", "complex_step", "value_of"]
+__all__ = ["EPSILON", "Function", "central_difference", "complex_step", "value_of"]
 
-Function = Callable[[Sequence[Any]], Any]
 EPSILON = float(np.finfo(float).eps)
+GOOD = 1e-8
+"""Relative error of differences with which no other steps are tried."""
+Function = Callable[[Sequence[Any]], Any]
 
 
 def complex_step(f: Function, xs: Sequence[Any], ds: Sequence[Any]) -> float:
@@ -52,7 +54,18 @@ def central_difference(f: Function, xs: Sequence[Any], ds: Sequence[Any]) -> tup
         >>> bool(abs(slope - np.cos(1.0)) < 1e-11), bool(error < 1e-10)
         (True, True)
     """
-    h = _first_step(xs, ds)
+    best, error = np.nan, np.inf
+    for h in _first_steps(xs, ds):
+        found, doubt = _extrapolated(f, xs, ds, h)
+        if doubt < error:
+            best, error = found, doubt
+        if error <= GOOD * abs(best):
+            break
+    return best, error
+
+
+def _extrapolated(f: Function, xs: Any, ds: Any, h: float) -> tuple[float, float]:
+    """Return the limit of the differences for steps h, h/2, …, and its error."""
     rows: list[list[float]] = []
     best, error = np.nan, np.inf
     for _ in range(12):
@@ -69,15 +82,19 @@ def central_difference(f: Function, xs: Sequence[Any], ds: Sequence[Any]) -> tup
     return float(best), float(error)
 
 
-def _first_step(xs: Sequence[Any], ds: Sequence[Any]) -> float:
-    """Return a power of two so small that no entry changes its sign on the way."""
-    least = 1.0
+def _first_steps(xs: Sequence[Any], ds: Sequence[Any]) -> list[float]:
+    """Return powers of two to begin with: of usual size, and in proportion to the arguments.
+
+    At neither does an entry change its sign on the way, unless it is very small.
+    """
+    free = bound = np.inf
     for x, d in zip(map(np.asarray, xs), map(np.asarray, ds), strict=True):
         moving = (x != 0) & (d != 0)
-        if np.any(moving):
-            least = min(least, float(np.min(np.abs(x[moving] / d[moving]))))
-        least = min(least, 1.0 / max(float(np.max(np.abs(d), initial=0.0)), 1e-300))
-    return float(2.0 ** max(round(np.log2(least)) - 3, -17))
+        free = min(free, float(np.min(np.abs(x[moving] / d[moving]), initial=np.inf)))
+        bound = min(bound, 1.0 / max(float(np.max(np.abs(d), initial=0.0)), 1e-300))
+    usual = max(min(free, bound, 1.0), 2.0**-14)
+    steps = [usual, free] if 0 < free < np.inf else [usual]
+    return [float(2.0 ** (round(np.log2(step)) - 3)) for step in steps]
 
 
 def value_of(f: Function, xs: Sequence[Any], ds: Sequence[Any], h: float) -> float:

@@ -11,17 +11,18 @@ from graphgrad.errors import GraphError
 from graphgrad.explain.numbers import number
 from graphgrad.explain.tables import table
 from graphgrad.graph import VARIABLE, Node, evaluate
-from graphgrad.proof.numeric import Comparison, compare_function, rtol_of
-from graphgrad.proof.proving import verify as prove
-from graphgrad.proof.report import MARKS, Report, Row
+from graphgrad.proof.check import rtol_of
+from graphgrad.proof.numeric import Comparison, compare_function
 from graphgrad.recorder import Tape
 from graphgrad.stepping.nodes import quoted
 from graphgrad.stepping.registry import command
 from graphgrad.stepping.text import joined, lines, styled
 
 if TYPE_CHECKING:
+    from graphgrad.proof.report import Report, Row
     from graphgrad.stepping.session import Session
 
+MARKS = {"proved": "✓", "checked": "≈", "not decided": "?", "WRONG": "✗"}
 STYLES = {"proved": "value", "checked": "value", "not decided": "current", "WRONG": "error"}
 LONGEST = 40
 """Characters of a formula or condition in the table."""
@@ -49,6 +50,8 @@ def verify(session: Session, argument: str) -> str:
     found = [(x, c) for x in _moved(session.tape) for c in _compared(session.tape, x, names[x])]
     if not found:
         return "no variable carries a gradient: nothing to verify"
+    from graphgrad.proof.proving import verify as prove  # loads SymPy
+
     report = prove(session.tape.root, budget=BUDGET)
     compared = [c for _, c in found]
     return lines([*_proof(report), *_numbers(names[session.tape.root], compared)])
