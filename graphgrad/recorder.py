@@ -308,7 +308,8 @@ def tape(root: Node, cotangent: Any = None) -> Tape:
     """Run a graph with its current values and record every forward and every backward step.
 
     Args:
-        root: the node to compute, usually a scalar loss.
+        root: the node to compute, usually a scalar loss; or a network, which stands for its
+            loss (its output before it is compiled) on the first example it was trained on.
         cotangent: the root's adjoint, for a root that is no scalar.
 
     Returns:
@@ -327,6 +328,7 @@ def tape(root: Node, cotangent: Any = None) -> Tape:
         [('abs', 0, -1.0), ('sub', 1, 1.0), ('add', 0, 1.0), ('add', 1, 1.0),
          ('mul', 0, 3.0), ('mul', 1, 2.0)]
     """
+    root = getattr(root, "graph_node", root)
     if not isinstance(root, Node):
         raise GraphError(f"cannot record {root!r}: expected a graph node")
     return Tape(root, cotangent)

@@ -21,6 +21,7 @@ from graphgrad.nn.callbacks import (
 from graphgrad.nn.core import Activation, Add, Concatenate, Dense, Dropout, Flatten, Reshape
 from graphgrad.nn.embedding import Embedding
 from graphgrad.nn.history import History
+from graphgrad.nn.image import AveragePooling2D, Conv2D, MaxPooling2D
 from graphgrad.nn.initializers import (
     Constant,
     GlorotNormal,
@@ -47,6 +48,7 @@ from graphgrad.nn.losses import (
 from graphgrad.nn.metrics import Accuracy, Metric, Precision, R2Score, Recall
 from graphgrad.nn.model import Model
 from graphgrad.nn.network import Input
+from graphgrad.nn.normalization import BatchNormalization
 from graphgrad.nn.optimizers import SGD, Adadelta, Adagrad, Adam, AdamW, Optimizer, RMSprop
 from graphgrad.nn.regularizers import L1, L1L2, L2, Regularizer
 from graphgrad.nn.schedules import (
@@ -62,7 +64,7 @@ from graphgrad.nn.sequential import Sequential
 
 __all__ = [
     "L1", "L1L2", "L2", "SGD", "Accuracy", "Activation", "Adadelta", "Adagrad", "Adam", "AdamW",
-    "Add", "BinaryCrossentropy", "CSVLogger", "Callback", "CategoricalCrossentropy",
+    "Add", "AveragePooling2D", "BatchNormalization", "BinaryCrossentropy", "Conv2D", "MaxPooling2D", "CSVLogger", "Callback", "CategoricalCrossentropy",
     "Concatenate", "Constant", "ConstantRate", "CosineDecay", "Dense", "Dropout", "EarlyStopping",
     "Embedding", "ExponentialDecay", "Flatten", "GlorotNormal", "GlorotUniform", "HeNormal",
     "HeUniform", "Hinge", "History", "Huber", "Initializer", "Input", "LambdaCallback", "Layer",

@@ -158,6 +158,7 @@ class Table:
             raise ShapeError("no examples: the arrays are empty")
         self.steps = -(-self.n // batch)
         self.full = self.n % batch == 0
+        self.example = [np.array(a[:1]) for a in arrays]
         self._shuffle = Shuffle(self.n, seed) if shuffle else None
         self._direct = all(a.dtype == d for a, d in zip(self.arrays, self.dtypes, strict=True))
 
@@ -200,6 +201,7 @@ class Stream:
         slots: of inputs and targets, in order.
         inputs: how many of the slots are inputs.
         batch: rows of a full batch; smaller ones are filled up.
+        weighted: whether there are weights.
         limit: batches of an epoch; None for all.
     """
 
@@ -214,6 +216,7 @@ class Stream:
         self.steps = limit
         self._batches = batches
         self._iterator: Iterator[Any] | None = None
+        self.example: list[Any] = []
         self._place = (-1, 0)
 
     def chunk(self, epoch: int, start: int, steps: int, epochs: int = 1) -> Chunk | None:

@@ -79,8 +79,8 @@ class Graph:
         return [*self.inputs, *self.targets, *more]
 
     @property
-    def node(self) -> Node:
-        """What is drawn and stepped: the loss, or the first output where there is none."""
+    def graph_node(self) -> Node:
+        """What `gg.draw` and `gg.step` take: the loss, or the first output without one."""
         return self.outputs[0] if self.loss is None else self.loss
 
 
@@ -111,8 +111,7 @@ def build(
     mask = var("mask", shape=(batch,), dtype=kind, role="input") if masked else None
     weight = var("weight", shape=(batch,), dtype=kind, role="input") if weighted else None
     run = Run(training, counter, mask, seed=network.seed)
-    with scope(network.name):
-        outputs = network.forward(inputs, run)
+    outputs = network.forward(inputs, run)
     graph = Graph(inputs, outputs, mask=mask, weight=weight)
     if goals:
         _add_loss(network, graph, goals, batch)
@@ -130,8 +129,9 @@ def _add_loss(network: Network, graph: Graph, goals: Sequence[Goal], batch: int)
         y = var(name, shape=shape, dtype=dtype, role="input")
         graph.targets.append(y)
         with scope("loss"):
-            each = per_example(goal.loss(y, p), batch, f"loss of {goal.name!r}")
-            part = rows.mean(each)
+            found = goal.loss(y, p)
+            each = per_example(found, batch, f"loss of {goal.name!r}")
+            part = mean(found) if rows.plain else rows.mean(each)
             parts.append(part if goal.share == 1 else goal.share * part)
         with scope("metrics"):
             if len(goals) > 1:
@@ -178,6 +178,11 @@ class Rows:
     mask: Node | None
     weight: Node | None
 
+    @property
+    def plain(self) -> bool:
+        """Whether all rows are examples of weight 1."""
+        return self.mask is None and self.weight is None
+
     def sum(self, each: Node) -> Node:
         """Return the sum over the examples."""
         return total(each if self.mask is None else each * self.mask.astype(each.dtype))
@@ -188,8 +193,6 @@ class Rows:
 
     def mean(self, each: Node) -> Node:
         """Return the weighted sum over the number of examples."""
-        if self.mask is None and self.weight is None:
-            return mean(each)
         count: Any = const(float(each.size), each.dtype)
         if self.mask is not None:
             count = total(self.mask).astype(each.dtype)

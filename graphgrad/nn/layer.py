@@ -171,7 +171,7 @@ class Layer(Configurable):
     @property
     def kind(self) -> str:
         """The class's name in small letters: what layers are called by default."""
-        return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(self).__name__).lower()
+        return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(self).__name__).lower()
 
     def __call__(self, x: Any) -> Any:
         """Return the layer's output for a symbol, a node, or a list of them.

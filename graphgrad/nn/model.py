@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from graphgrad.nn.summary import summary
 from graphgrad.nn.training import Trainable
 
 __all__ = ["Model"]
@@ -25,3 +28,19 @@ class Model(Trainable):
         >>> model.predict([[[1.0, 2.0]], [[3.0, 4.0]]]).shape
         (1, 1)
     """
+
+    def summary(self, console: Any = None) -> None:
+        """Print a table of the layers: settings, output shapes, parameters, FLOPs.
+
+        Args:
+            console: a rich console to print to.
+
+        Example:
+            >>> from graphgrad import nn
+            >>> from rich.console import Console
+            >>> model = nn.Sequential([nn.Dense(16, activation="relu", input_shape=(2,))])
+            >>> model.summary(Console(width=100))
+            Model "sequential"
+            ...48 parameters, 48 of them trained; 96 floating operations forward per example
+        """
+        summary(self, console)

@@ -46,6 +46,7 @@ class Trainable(Network):
         self.epochs_done = 0
         self._steps: dict[Any, tuple[Graph, Any]] = {}
         self._batch: int | None = None
+        self._example: list[Any] = []
         self._wish: tuple[Any, Any, Any] = (None, None, None)
         self._options: dict[str, str] = {"target": "numba", "math": "fast"}
         self._counter = var("draws", 0, dtype=int, role="parameter")
@@ -106,6 +107,22 @@ class Trainable(Network):
         return build(
             self, batch_size, goals, optimizer=self.optimizer, counter=self._counter, **options
         )
+
+    @property
+    def graph_node(self) -> Node:
+        """What `gg.draw` and `gg.step` take for the network: its loss on one example.
+
+        The example is the first that `fit` was given. Before that it is the output, for zeros.
+        """
+        if self._example:
+            graph = self.training_graph()
+            for node, array in zip(graph.feeds, self._example, strict=False):
+                node.value = array
+        else:
+            graph = build(self, 1)
+            for node in graph.inputs:
+                node.value = np.zeros(node.shape)
+        return graph.graph_node
 
     def _compiled(
         self, kind: str, batch: int, masked: bool = False, weighted: bool = False
@@ -218,6 +235,7 @@ class Trainable(Network):
             dtypes = self._dtypes(weighted)
             source = Table(arrays, dtypes, batch, shuffle, self.seed)
         self._batch = source.batch
+        self._example = source.example
         graph, step = self._compiled("fit", source.batch, not source.full, weighted)
         loop = Loop(
             self, graph, step, source, range(initial_epoch, epochs), _listed(callbacks, self),
@@ -248,9 +266,13 @@ class Trainable(Network):
             batches = itertools.chain([first], iterator)
         inputs = self._inputs(first[0])
         slots = [*input_slots(self), *target_slots(self, self._goals())]
-        parts_of(first, len(inputs), len(slots), weighted)
+        parts = parts_of(first, len(inputs), len(slots), weighted)
         size = batch or len(inputs[0])
-        return Stream(batches, slots, len(inputs), size, weighted, limit), weighted
+        source = Stream(batches, slots, len(inputs), size, weighted, limit)
+        source.example = [
+            array_for(s, a)[:1] for s, a in zip(slots, parts, strict=False)
+        ]
+        return source, weighted
 
     def _validation(self, data: Any) -> Any:
         """Return a function that evaluates the validation data; None without any."""

@@ -74,6 +74,7 @@ class Session:
             GraphError: when the digits are no number from 1 to 17, or the graph is no graph.
             MissingValueError: when a variable has no value.
         """
+        graph = getattr(graph, "graph_node", graph)
         if not isinstance(graph, Node | Tape):
             raise GraphError(f"cannot step through {graph!r}: expected a graph node or a tape")
         if not 1 <= digits <= 17:

@@ -1,0 +1,90 @@
+"""`summary`: layers, shapes, numbers of parameters, and floating operations, as a table.
+
+Operations are counted in the graph itself, for one example and the forward pass: 2mnk for a
+product of an m × k with a k × n matrix, and one for each entry of every elementwise operation or
+sum. Moves count nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from graphgrad import shapes
+from graphgrad.graph import Node, ancestors
+from graphgrad.nn.layer import Run
+from graphgrad.nn.naming import arguments
+from graphgrad.nn.network import Network
+
+__all__ = ["flops", "summary"]
+
+
+def flops(node: Node) -> int:
+    """Return how many floating operations one node is.
+
+    Example:
+        >>> import graphgrad as gg
+        >>> flops(gg.var("A", shape=(2, 3)) @ gg.var("B", shape=(3, 4)))
+        48
+    """
+    kind = node.primitive.kind
+    if kind == "map":
+        return node.size if node.op != "cast" else 0
+    if kind == "reduce":
+        return node.inputs[0].size
+    if kind == "matmul":
+        return 2 * node.size * (node.inputs[0].shape[-1] if node.op == "matmul" else 1)
+    if kind == "conv":
+        return 2 * node.size * shapes.size(node.inputs[1].shape[1:])
+    return 0
+
+
+def by_layer(network: Network) -> dict[str, int]:
+    """Return the operations of each layer for one example, by the layer's name."""
+    if not network.outputs:
+        return {}
+    outputs = network.forward(network.input_nodes(1), Run())
+    found: dict[str, int] = {}
+    for node in ancestors(outputs):
+        name = node.scope.split("/")[0]
+        found[name] = found.get(name, 0) + flops(node)
+    return found
+
+
+def rows(network: Network) -> list[tuple[str, str, str, str, str]]:
+    """Return name and class, settings, output shape, parameters, operations of each layer."""
+    counts = by_layer(network)
+    outputs = {call.layer: call.output.shape for call in network.calls}
+    found = []
+    for layer in network.layers:
+        shown = {k: v for k, v in arguments(layer).items() if k not in ("name", "input_shape")}
+        found.append((
+            f"{layer.name or layer.kind} ({type(layer).__name__})",
+            ", ".join(f"{k}={v}" for k, v in shown.items()),
+            str((None, *outputs[layer])) if layer in outputs else "?",
+            f"{sum(w.node.size for w in layer.weights):,}",
+            f"{counts.get(layer.name or '', 0):,}",
+        ))  # fmt: skip
+    return found
+
+
+def summary(network: Network, console: Any = None) -> None:
+    """Print the table; see `Model.summary`."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=Text(f'Model "{network.name}"'), title_justify="left")
+    for head in ("Layer (type)", "Settings", "Output shape", "Parameters", "FLOPs"):
+        right = head in ("Parameters", "FLOPs")
+        table.add_column(head, justify="right" if right else "left", overflow="fold")
+    for row in rows(network):
+        table.add_row(*(Text(cell) for cell in row))
+    total, trained = network.count_params(), sum(p.size for p in network.parameters)
+    work = sum(by_layer(network).values())
+    out = console or Console()
+    out.print(table)
+    out.print(
+        f"{total:,} parameters, {trained:,} of them trained; {work:,} floating operations forward "
+        f"per example",
+        highlight=False,
+    )
