@@ -254,11 +254,11 @@ def test_descents_that_cannot_be(call, message):
 
 def test_filters_of_a_direction_are_as_long_as_those_of_the_weights():
     random = np.random.default_rng(0)
-    weights = [random.standard_normal(s) for s in [(5, 3), (3,), (3, 3, 2, 4)]]
+    weights = [random.standard_normal(s) for s in [(5, 3), (3,), (4, 2, 3, 3)]]
     dense, bias, conv = directions.filter_normalized(weights, random)
     np.testing.assert_allclose(np.linalg.norm(dense, axis=0), np.linalg.norm(weights[0], axis=0))
     assert not bias.any()
-    lengths = [np.sqrt((k**2).sum((0, 1, 2))) for k in (conv, weights[2])]
+    lengths = [np.sqrt((k**2).sum((1, 2, 3))) for k in (conv, weights[2])]
     np.testing.assert_allclose(*lengths)
 
 
@@ -307,6 +307,94 @@ def test_a_landscape_without_a_path(trained):
         plots.landscape(model, X, y, directions="path")
     with pytest.raises(GraphError, match="a path of 1 points; its two main directions need three"):
         plots.landscape(model, X, y, [model.get_weights()], directions="path")
+
+
+# -- inside a network --------------------------------------------------------------------------
+
+
+def test_histograms_count_every_output_and_every_gradient(trained):
+    model, X, y, _ = trained
+    figure = plots.histograms(model, X, y)
+    assert len(figure.axes) == 4
+    for axes in figure.axes:
+        assert sum(bar.get_height() for bar in axes.patches) == pytest.approx(1)
+    hidden = np.tanh(X @ model.layers[0].kernel.value + model.layers[0].bias.value)
+    assert f"mean {hidden.mean():.3g}" in texts(figure.axes[0])[0]
+    drawn(figure)
+
+
+def test_gradients_of_layers_are_those_of_the_loss(trained):
+    from graphgrad.plots.networks import gradients_of
+
+    model, X, y, _ = trained
+    (_, (_, bias)) = gradients_of(model, X, y)[-1]
+    p = model.predict(X)[:, 0]
+    np.testing.assert_allclose(bias, [np.mean(p - y)], rtol=1e-4)
+
+
+def test_dead_units_and_zero_gradients_are_told():
+    X, y = nn.datasets.moons(30)
+    model = nn.Sequential([nn.Dense(4, "relu", bias_initializer=nn.Constant(-100)), nn.Dense(1)])
+    model.compile("sgd", "mse", target="numpy")
+    model.build((2,))
+    figure = plots.histograms(model, X, y)
+    assert "100% are 0" in texts(figure.axes[0])[0]
+    assert texts(figure.axes[1]) == ["median 0.0e+00\n100% are 0"]
+    drawn(figure)
+
+
+@pytest.fixture(scope="module")
+def images():
+    return nn.Sequential(
+        [nn.Conv2D(3, 3, activation="relu", input_shape=(8, 8, 1)), nn.MaxPooling2D(),
+         nn.Conv2D(2, 2), nn.Flatten(), nn.Dense(10, "softmax")]
+    )  # fmt: skip
+
+
+def test_kernels_are_drawn_as_they_are(images):
+    figure = plots.kernels(images)
+    values = images.layers[0].kernel.value
+    pictures = [axes.images[0].get_array() for axes in figure.axes[:3]]
+    np.testing.assert_array_equal(np.array(pictures), values[:, 0])
+    low, high = figure.axes[0].images[0].get_clim()
+    assert low == -high
+    drawn(figure)
+
+
+def test_kernels_of_several_channels_are_rows(images):
+    figure = plots.kernels(images, images.layers[2].name)
+    values = images.layers[2].kernel.value
+    pictures = [axes.images[0].get_array() for axes in figure.axes[:6]]
+    np.testing.assert_array_equal(np.array(pictures).reshape(values.shape), values)
+
+
+def test_kernels_of_a_dense_layer_over_pixels():
+    model = nn.Sequential([nn.Dense(5, input_shape=(12,))])
+    figure = plots.kernels(model, shape=(3, 4))
+    found = figure.axes[2].images[0].get_array()
+    np.testing.assert_array_equal(found, model.layers[0].kernel.value[:, 2].reshape(3, 4))
+    with pytest.raises(GraphError, match="has 12 inputs; say the shape of the image"):
+        plots.kernels(model)
+
+
+def test_what_has_no_kernels_says_so(images):
+    with pytest.raises(GraphError, match="has no kernel; choose a Conv2D or a Dense"):
+        plots.kernels(images, images.layers[1].name)
+    with pytest.raises(GraphError, match="this network has no kernels yet"):
+        plots.kernels(nn.Sequential([nn.Dense(2)]))
+    with pytest.raises(GraphError, match="no layer of this network gives images"):
+        plots.activation_maps(nn.Sequential([nn.Dense(2, input_shape=(3,))]), np.ones(3))
+
+
+def test_activation_maps_show_what_each_layer_makes_of_an_image(images):
+    X, _ = nn.datasets.digits()
+    figure = plots.activation_maps(images, X[5])
+    pictures = [axes.images[0].get_array() for axes in figure.axes]
+    assert [p.shape for p in pictures] == [(8, 8)] + 3 * [(6, 6)] + 3 * [(3, 3)] + 2 * [(2, 2)]
+    np.testing.assert_array_equal(pictures[0], X[5])
+    pooled = pictures[1].reshape(3, 2, 3, 2).max((1, 3))
+    np.testing.assert_allclose(pictures[4], pooled)
+    drawn(figure)
 
 
 # -- the house ---------------------------------------------------------------------------------

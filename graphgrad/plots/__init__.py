@@ -7,6 +7,8 @@ extra ``plot``, ``pip install 'graphgrad[plot]'``, and no screen.
 from __future__ import annotations
 
 from graphgrad.plots.directions import WeightPath
+from graphgrad.plots.filters import activation_maps, kernels
+from graphgrad.plots.insides import histograms
 from graphgrad.plots.learning import curves
 from graphgrad.plots.paths import descent, race, trace
 from graphgrad.plots.planes import BoundaryFilm, decision_boundary
@@ -14,6 +16,6 @@ from graphgrad.plots.slopes import activations
 from graphgrad.plots.surfaces import landscape
 
 __all__ = [
-    "BoundaryFilm", "WeightPath", "activations", "curves", "decision_boundary", "descent",
-    "landscape", "race", "trace",
+    "BoundaryFilm", "WeightPath", "activation_maps", "activations", "curves",
+    "decision_boundary", "descent", "histograms", "kernels", "landscape", "race", "trace",
 ]  # fmt: skip

@@ -32,9 +32,10 @@ class WeightPath(Callback):
         self.every = every
         self.weights: list[list[Any]] = []
 
-    def on_train_begin(self) -> None:
+    def on_epoch_begin(self, epoch: int) -> None:
         """Remember the weights training starts with."""
-        self.weights = [self.model.get_weights()]
+        if not self.weights:
+            self.weights.append(self.model.get_weights())
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         """Remember the weights."""
@@ -45,9 +46,9 @@ class WeightPath(Callback):
 def filter_normalized(weights: Sequence[Any], random: np.random.Generator) -> list[Any]:
     """Return a random direction, each filter as long as the filter of the weights.
 
-    A filter is what feeds one unit: the numbers of a weight with the same last index, for kernels
-    of shape (inputs, units) and (height, width, channels, filters). Biases and the like, weights
-    of one axis, have the direction 0.
+    A filter is what feeds one unit: a column of a matrix (inputs, units), or the numbers with the
+    same first index of a kernel (filters, channels, rows, columns). Biases and the like, weights of
+    one axis, have the direction 0.
 
     Example:
         >>> W = np.array([[3.0, 0.0], [4.0, 1.0]])
@@ -61,7 +62,7 @@ def filter_normalized(weights: Sequence[Any], random: np.random.Generator) -> li
             direction.append(np.zeros(w.shape))
             continue
         d = random.standard_normal(w.shape)
-        axes = tuple(range(w.ndim - 1))
+        axes = 0 if w.ndim == 2 else tuple(range(1, w.ndim))
         norms = [np.sqrt((a**2).sum(axes, keepdims=True)) for a in (w, d)]
         direction.append(d * norms[0] / norms[1])
     return direction

@@ -144,7 +144,7 @@ class BoundaryFilm(Callback):
         self._frames: list[Any] = []
         self.epochs: list[int] = []
 
-    def on_train_begin(self) -> None:
+    def on_epoch_begin(self, epoch: int) -> None:
         """Take a frame of the network as it begins."""
         if not self.epochs:
             self.add(self.model, 0)
