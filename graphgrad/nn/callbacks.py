@@ -251,9 +251,15 @@ class CSVLogger(Callback):
                 self._fresh = False
             writer.writerow([epoch, *(repr(float(v)) for v in logs.values())])
 
+    def state(self) -> dict[str, Any]:
+        """Return how long the file is."""
+        return {"size": self.filename.stat().st_size}
+
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on with the file of the training that is resumed."""
-        self._fresh = not self.filename.exists() or not self.filename.stat().st_size
+        """Go on with the file, without the lines of epochs that were not kept."""
+        with self.filename.open("a") as file:
+            file.truncate(int(state["size"]))
+        self._fresh = not state["size"]
 
 
 class LambdaCallback(Callback):

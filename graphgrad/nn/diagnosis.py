@@ -13,53 +13,61 @@ import numpy as np
 
 from graphgrad.errors import DivergenceError
 from graphgrad.explain.nonfinite import Certificate, certificate
-from graphgrad.graph import Node
 from graphgrad.nn.feeding import Chunk
 from graphgrad.nn.graphs import Graph
+from graphgrad.nn.running import run_chunk
 
-__all__ = ["divergence"]
+__all__ = ["Past", "divergence"]
 
-Kept = tuple[dict[Node, Any], Chunk, int, int]
+
+class Past:
+    """A chunk about to be run, and the values of all variables before it.
+
+    Attributes:
+        chunk: its batches.
+        epoch, batch: where it begins.
+    """
+
+    def __init__(self, graph: Graph, chunk: Chunk, epoch: int, batch: int) -> None:
+        self.graph, self.chunk, self.epoch, self.batch = graph, chunk, epoch, batch
+        self._saved = {v: v.value for v in graph.updates}
+
+    def rewind(self, step: Any, k: int) -> None:
+        """Give the variables the values they had before batch k of the chunk."""
+        for v, value in self._saved.items():
+            v.value = value
+        if k:
+            c = self.chunk
+            data = c.data if c.rows is not None else [a[:k] for a in c.data]
+            rows = None if c.rows is None else c.rows[:k]
+            mask = None if c.mask is None else c.mask[:k]
+            run_chunk(step, self.graph, Chunk(data, rows, mask, c.sizes[:k]))
 
 
 def divergence(
-    graph: Graph, step: Any, kept: Sequence[Kept], losses: Any, steps: int | None
+    graph: Graph, step: Any, past: Sequence[Past], losses: Any, steps: int | None
 ) -> DivergenceError:
     """Return the error to raise; the variables have their values from before the bad batch.
 
     Args:
         graph: of the training step.
         step: compiled from it.
-        kept: the last chunks, each with the values at its start and its epoch and batch.
+        past: the last chunks.
         losses: of the last chunk.
         steps: batches of an epoch, where that is known.
     """
     bad = int(np.argmin(np.isfinite(losses)))
-    place, k = len(kept) - 1, bad
-    _rewind(graph, step, kept[place], k)
+    place, k = len(past) - 1, bad
+    past[place].rewind(step, k)
     while not _finite(graph) and (k or place):  # a batch before made the parameters not finite
         if not k:
             place -= 1
-            k = len(kept[place][1].sizes)
+            k = len(past[place].chunk.sizes)
         k -= 1
-        _rewind(graph, step, kept[place], k)
-    _, chunk, epoch, batch = kept[place]
-    found = _certificate(graph, chunk, k)
-    ahead = divmod(batch + k, steps) if steps else (0, batch + k)
-    return _error(epoch + ahead[0], ahead[1], found, float(losses[bad]))
-
-
-def _rewind(graph: Graph, step: Any, kept: Kept, k: int) -> None:
-    from graphgrad.nn.loop import run_chunk
-
-    saved, chunk, _, _ = kept
-    for v, value in saved.items():
-        v.value = value
-    if k:
-        data = chunk.data if chunk.rows is not None else [a[:k] for a in chunk.data]
-        rows = None if chunk.rows is None else chunk.rows[:k]
-        mask = None if chunk.mask is None else chunk.mask[:k]
-        run_chunk(step, graph, Chunk(data, rows, mask, chunk.sizes[:k]))
+        past[place].rewind(step, k)
+    found = _certificate(graph, past[place].chunk, k)
+    ahead = divmod(past[place].batch + k, steps) if steps else (0, past[place].batch + k)
+    return _error(past[place].epoch + ahead[0], ahead[1], found, float(losses[bad]))
 
 
 def _finite(graph: Graph) -> bool:

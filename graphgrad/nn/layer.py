@@ -8,7 +8,9 @@ for them; a shape that does not fit is told with the layer's name.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, ClassVar
 
@@ -23,7 +25,20 @@ from graphgrad.nn.naming import Configurable
 from graphgrad.nn.regularizers import regularizer as regularizer_of
 from graphgrad.shapes import Shape
 
-__all__ = ["Call", "Layer", "Run", "Symbol", "Weight"]
+__all__ = ["Call", "Layer", "Run", "Symbol", "Weight", "without_values"]
+
+
+_loading: ContextVar[bool] = ContextVar("graphgrad_loading", default=False)
+
+
+@contextmanager
+def without_values() -> Iterator[None]:
+    """Leave parameters without values: those of a file follow."""
+    token = _loading.set(True)
+    try:
+        yield
+    finally:
+        _loading.reset(token)
 
 
 @dataclass
@@ -217,8 +232,9 @@ class Layer(Configurable):
 
     def start(self, seed: int) -> None:
         """Give every parameter that has no value its first one."""
+        if _loading.get():
+            return
         for k, w in enumerate(self.weights):
-            w.node.scope = self.name or self.kind
             if w.node._value is None and w.node._owner is None:
                 key = (seed * 1009 + self.number) * 101 + k
                 w.node.value = np.asarray(w.start(w.node.shape, w.fans, key))
@@ -227,6 +243,8 @@ class Layer(Configurable):
         """Return the output's node, made in the layer's scope."""
         try:
             with scope(self.name or self.kind):
+                for w in self.weights:
+                    w.node.scope = self.name or self.kind
                 return self.call(inputs[0] if len(inputs) == 1 else list(inputs), run)
         except (ShapeError, DtypeError) as problem:
             given = " and ".join(str(x.shape[1:]) for x in inputs)

@@ -2,7 +2,8 @@
 
 Steps run many at a time in compiled code. A chunk ends where somebody wants to look: at the end of
 an epoch when there is validation or a callback, at every batch when a callback wants batches, and
-else after about a tenth of a second, for the progress bar, Ctrl-C and the search for nan.
+else after about a tenth of a second, for the progress bar, Ctrl-C and the search for nan. Where it
+ends changes no number.
 """
 
 from __future__ import annotations
@@ -12,42 +13,19 @@ from typing import Any
 
 import numpy as np
 
+from graphgrad.errors import CheckpointError, NetworkError
+from graphgrad.nn.backup import BackupAndRestore
 from graphgrad.nn.callbacks import Callback, overrides
-from graphgrad.nn.diagnosis import divergence
-from graphgrad.nn.feeding import Chunk
+from graphgrad.nn.diagnosis import Past, divergence
 from graphgrad.nn.graphs import Graph
 from graphgrad.nn.history import History
 from graphgrad.nn.interrupts import Interrupts
+from graphgrad.nn.running import logs_of, run_chunk
 
-__all__ = ["Loop", "logs_of", "run_chunk"]
+__all__ = ["Loop"]
 
 SECONDS = 0.08
 """How long a chunk is meant to take."""
-
-
-def run_chunk(step: Any, graph: Graph, chunk: Chunk) -> list[Any]:
-    """Run a compiled graph over the batches of a chunk; one array per output, a row a batch."""
-    data = list(chunk.data)
-    if graph.mask is not None:
-        data.append(np.ones((len(chunk.sizes), graph.mask.size), np.float32)
-                    if chunk.mask is None else chunk.mask)  # fmt: skip
-    found: list[Any] = step.epoch(*data, rows=chunk.rows)
-    return found
-
-
-def logs_of(graph: Graph, totals: Any, examples: Any) -> dict[str, Any]:
-    """Return loss and metrics from their sums over an epoch, or over several epochs at once.
-
-    Args:
-        graph: whose measures are meant.
-        totals: shape (1 + sums, …): Σ loss · examples, then the sums of the metrics.
-        examples: how many examples there were, shape (…).
-    """
-    logs = {"loss": totals[0] / examples}
-    with np.errstate(all="ignore"):
-        for m in graph.measures:
-            logs[m.key] = m.metric.result(totals[1:][m.at], examples)
-    return logs
 
 
 class Loop:
@@ -63,24 +41,27 @@ class Loop:
         callbacks: list[Callback], validate: Any, progress: Any,
     ) -> None:  # fmt: skip
         self.model, self.graph, self.step, self.source = model, graph, step, source
-        self.epochs, self.callbacks, self.validate = epochs, callbacks, validate
-        self.progress = progress
+        self.epochs, self.validate, self.progress = epochs, validate, progress
         self.history = History()
         self.epoch, self.batch = epochs.start, 0
-        self.totals: Any = np.zeros(1 + len(graph.sums))
-        self.examples = 0
+        self._results: list[Any] = []  # of the present epoch: (1 + sums, steps) each
+        self._sizes: list[Any] = []
+        backups = [c for c in callbacks if isinstance(c, BackupAndRestore)]
+        self.callbacks = [*(c for c in callbacks if c not in backups), *backups]
+        self._backups = [c for c in backups if c.save_freq != "epoch"]
         self._by_batch = [c for c in callbacks if overrides(c, "on_train_batch_end")]
         self._by_epoch = [
-            c for c in callbacks
+            c for c in self.callbacks
             if overrides(c, "on_epoch_end") or overrides(c, "on_epoch_begin")
         ]  # fmt: skip
         self._steps = 1
-        self._kept: list[tuple[Any, Chunk, int, int]] = []
+        self._past: list[Past] = []
 
     def run(self) -> History:
         """Train until the last epoch, or until somebody stops it."""
-        begin = time.perf_counter()
+        began = time.perf_counter() - self.history.seconds
         self.model.stop_training = False
+        self._begin()
         with Interrupts() as interrupts, self.progress:
             while self.epoch < self.epochs.stop and not self.model.stop_training:
                 if not self.batch:
@@ -91,59 +72,75 @@ class Loop:
                     self.model.stop_training = "interrupted"
         stopped = self.model.stop_training
         self.history.stopped = "a callback" if stopped is True else stopped or None
-        self.history.seconds += time.perf_counter() - begin
+        self.history.seconds = time.perf_counter() - began
         for c in self.callbacks:
             c.on_train_end(self.history)
         return self.history
 
+    def _begin(self) -> None:
+        """Begin the callbacks, anew or from a backup."""
+        backup = next((c for c in self.callbacks if isinstance(c, BackupAndRestore)), None)
+        state = backup.find() if backup is not None else None
+        if state is not None:
+            self.restore(state)
+            return
+        for c in self.callbacks:
+            c.on_train_begin()
+
     def _advance(self) -> None:
         """Run one chunk, and close the epochs that it ends."""
         whole = self._whole_epochs()
-        steps = 1 if self._by_batch else self._steps
-        chunk = self.source.chunk(self._key(), self.batch, steps, whole)
+        chunk = self.source.chunk(self.model.epochs_done, self.batch, self._length(), whole)
         if chunk is None:
-            self._close(self.totals[:, None], np.array([self.examples]))
+            if not self.batch:
+                raise NetworkError(
+                    "the iterable of batches is used up: give one that can be iterated again, "
+                    "such as a list, or steps_per_epoch"
+                )
+            self._close(1)
             return
+        self._past = [*self._past[-1:], Past(self.graph, chunk, self.epoch, self.batch)]
         begin = time.perf_counter()
-        found = self._run(chunk)
-        self._resize(len(chunk.sizes), time.perf_counter() - begin)
-        self._count(chunk, found, whole)
-        self.progress.batches(self, len(chunk.sizes))
-
-    def _run(self, chunk: Chunk) -> Any:
-        """Return losses and sums, (1 + sums, steps), or raise when one is not finite."""
-        saved = {v: v.value for v in self.graph.updates}
-        self._kept = [*self._kept[-1:], (saved, chunk, self.epoch, self.batch)]
         found = np.array(run_chunk(self.step, self.graph, chunk), np.float64)
+        steps = len(chunk.sizes)
+        self._steps = max(
+            1, min(int(SECONDS * steps / (time.perf_counter() - begin + 1e-9)), 4 * steps)
+        )
         if not np.isfinite(found[0]).all():
-            raise divergence(self.graph, self.step, self._kept, found[0], self.source.steps)
-        return found
+            raise divergence(self.graph, self.step, self._past, found[0], self.source.steps)
+        self._note(found, chunk.sizes, whole)
+        self.progress.batches(self, steps)
 
-    def _count(self, chunk: Chunk, found: Any, whole: int) -> None:
-        found[0] *= chunk.sizes
-        if whole > 1 or len(chunk.sizes) == self.source.steps:
-            sums = found.reshape(len(found), whole, -1).sum(-1)
-            self.batch = 0
-            self._close(sums, chunk.sizes.reshape(whole, -1).sum(-1))
-            return
-        self.totals = self.totals + found.sum(-1)
-        self.examples += int(chunk.sizes.sum())
-        self.batch += len(chunk.sizes)
+    def _note(self, found: Any, sizes: Any, whole: int) -> None:
+        """Keep the results of a chunk, tell those who want batches, end the epoch if it is over."""
+        self._results.append(found)
+        self._sizes.append(sizes)
+        self.batch += len(sizes)
         for c in self._by_batch:
-            c.on_train_batch_end(self.batch - 1, {"loss": found[0, -1] / chunk.sizes[-1]})
-        if self.batch == self.source.steps:
-            self._close(self.totals[:, None], np.array([self.examples]))
+            c.on_train_batch_end(self.batch - 1, {"loss": float(found[0, -1])})
+        if self.source.steps is not None and self.batch == whole * self.source.steps:
+            self._close(whole)
+            return
+        for c in self._backups:
+            if self.batch % c.save_freq == 0:
+                c.on_pause()
 
-    def _close(self, totals: Any, examples: Any) -> None:
+    def _close(self, count: int) -> None:
         """End one epoch, or several at once."""
-        first, count = self.epoch, len(examples)
-        logs = {k: np.broadcast_to(v, (count,)).tolist()
-                for k, v in logs_of(self.graph, totals, examples).items()}  # fmt: skip
+        found, sizes = np.concatenate(self._results, -1), np.concatenate(self._sizes)
+        found[0] *= sizes
+        totals = np.ascontiguousarray(found.reshape(len(found), count, -1)).sum(-1)
+        examples = sizes.reshape(count, -1).sum(-1)
+        logs = {
+            k: np.broadcast_to(v, (count,)).tolist()
+            for k, v in logs_of(self.graph, totals, examples).items()
+        }
         if self.validate is not None:
             logs.update({f"val_{k}": [v] for k, v in self.validate().items()})
-        self.epoch, self.batch, self.examples = first + count, 0, 0
+        first = self.epoch
+        self.epoch, self.batch = first + count, 0
+        self._results, self._sizes = [], []
         self.model.epochs_done += count
-        self.totals = np.zeros_like(self.totals)
         self.history.add(first, count, logs)
         for c in self._by_epoch:
             c.on_epoch_end(first, {k: v[0] for k, v in logs.items()})
@@ -151,17 +148,52 @@ class Loop:
 
     def _whole_epochs(self) -> int:
         """Return how many whole epochs the next chunk may hold."""
-        steps = self.source.steps
         alone = self._by_epoch or self._by_batch or self.validate is not None or self.batch
         if alone or not self.source.foreseen:
             return 1
-        return max(1, min(self._steps // steps, self.epochs.stop - self.epoch))
+        return max(1, min(self._steps // self.source.steps, self.epochs.stop - self.epoch))
 
-    def _key(self) -> int:
-        """Return the number of the present epoch among all the network was ever trained."""
-        return int(self.model.epochs_done)
+    def _length(self) -> int:
+        """Return how many batches the next chunk may hold."""
+        if self._by_batch:
+            return 1
+        until = [c.save_freq - self.batch % c.save_freq for c in self._backups]
+        return min([self._steps, *until])
 
-    def _resize(self, steps: int, seconds: float) -> None:
-        """Choose the size of the next chunk from how long this one took."""
-        rate = steps / max(seconds, 1e-9)
-        self._steps = max(1, min(int(SECONDS * rate), 4 * steps))
+    # -- saved and taken up again ------------------------------------------------------------
+
+    def state(self) -> dict[str, Any]:
+        """Return where the training is, as plain data and arrays."""
+        return {
+            "epoch": self.epoch,
+            "batch": self.batch,
+            "results": self._results,
+            "sizes": self._sizes,
+            "history": self.history.history,
+            "epochs": self.history.epoch,
+            "seconds": self.history.seconds,
+            "stop": self.model.stop_training,
+            "callbacks": [[type(c).__name__, c.state()] for c in self.callbacks],
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up what `state` returned.
+
+        Raises:
+            CheckpointError: when there were other callbacks.
+        """
+        kinds = [type(c).__name__ for c in self.callbacks]
+        saved = [name for name, _ in state["callbacks"]]
+        if saved != kinds:
+            raise CheckpointError(
+                f"the training was saved with callbacks {', '.join(saved)}, and is taken up with "
+                f"{', '.join(kinds)}: give the same ones, or remove the file"
+            )
+        self.epoch, self.batch = int(state["epoch"]), int(state["batch"])
+        self._results, self._sizes = list(state["results"]), list(state["sizes"])
+        self.history.history = {k: list(v) for k, v in state["history"].items()}
+        self.history.epoch = list(state["epochs"])
+        self.history.seconds = float(state["seconds"])
+        self.model.stop_training = state["stop"]
+        for c, (_, own) in zip(self.callbacks, state["callbacks"], strict=True):
+            c.restore(own)

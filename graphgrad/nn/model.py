@@ -29,6 +29,35 @@ class Model(Trainable):
         (1, 1)
     """
 
+    def save(self, path: Any) -> None:
+        """Write the network to a file: structure, parameters, optimizer, counters, `extra`.
+
+        The file is an ``.npz`` of plain arrays with one JSON text, never pickle, and is put in
+        its place in one stroke: killed at any moment, the old file or the new one is there.
+
+        Args:
+            path: of the file; written as given.
+
+        Raises:
+            NetworkError: when a part of it cannot be written, such as a lambda.
+        """
+        from graphgrad.nn import checkpoint
+
+        checkpoint.save(self, path)
+
+    def restore(self, path: Any) -> dict[str, Any] | None:
+        """Take up parameters, optimizer and counters from a file of this very network.
+
+        Returns:
+            The state of the training the file was saved in; None when there was none.
+
+        Raises:
+            CheckpointError: when it is the file of another network, or damaged.
+        """
+        from graphgrad.nn import checkpoint
+
+        return checkpoint.restore(self, path)
+
     def summary(self, console: Any = None) -> None:
         """Print a table of the layers: settings, output shapes, parameters, FLOPs.
 

@@ -78,9 +78,11 @@ def settings(thing: Any) -> Any:
     for name, function in FUNCTIONS.items():
         if function is thing:
             return {"function": name}
+    if callable(thing) and getattr(thing, "__name__", "<lambda>") != "<lambda>":
+        return {"function": thing.__name__}
     raise NetworkError(
-        f"{thing!r} cannot be saved: expected numbers, names, or objects of graphgrad.nn; a "
-        f"function of your own can be a class derived from nn.Layer, named in custom_objects"
+        f"{thing!r} cannot be saved: expected numbers, names, objects of graphgrad.nn, or a "
+        f"function that has a name, which load_model is then given in custom_objects"
     )
 
 
@@ -88,7 +90,7 @@ FUNCTIONS: dict[str, Any] = {}
 """Functions that a saved network may name: the activations put themselves here."""
 
 
-def restore(data: Any, custom: Mapping[str, type] | None = None) -> Any:
+def restore(data: Any, custom: Mapping[str, Any] | None = None) -> Any:
     """Return what `settings` wrote, made again.
 
     Args:
@@ -106,7 +108,7 @@ def restore(data: Any, custom: Mapping[str, type] | None = None) -> Any:
     if "dict" in data:
         return {k: restore(v, custom) for k, v in data["dict"].items()}
     if "function" in data:
-        return _known(data["function"], FUNCTIONS, "function")
+        return _known(data["function"], {**FUNCTIONS, **(custom or {})}, "function")
     kind = _known(data.get("class"), {**CLASSES, **(custom or {})}, "class")
     given = {k: restore(v, custom) for k, v in data.items() if k != "class"}
     try:

@@ -15,10 +15,11 @@ from graphgrad.nn.feeding import Stream, Table, array_for, class_weights, parts_
 from graphgrad.nn.goals import goals_of, input_slots, target_slots
 from graphgrad.nn.graphs import Goal, Graph, build
 from graphgrad.nn.history import History
-from graphgrad.nn.loop import Loop, logs_of, run_chunk
+from graphgrad.nn.loop import Loop
 from graphgrad.nn.network import Network
 from graphgrad.nn.optimizers import Optimizer, optimizer_of
 from graphgrad.nn.progress import progress_for
+from graphgrad.nn.running import logs_of, run_chunk
 
 __all__ = ["Trainable"]
 
@@ -36,12 +37,16 @@ class Trainable(Network):
         history: of the last `fit`.
         stop_training: set it to True, or to a reason, to end `fit` after the present epoch.
         epochs_done: how many epochs the network was ever trained; shuffling depends on it.
+        loop: the training under way; None when there is none.
+        extra: what you want to be saved with the network, as JSON can hold it.
     """
 
     optimizer: Optimizer | None = None
 
     def __init__(self, inputs: Any, outputs: Any, name: str | None = None, seed: int = 0) -> None:
         self.history: History | None = None
+        self.loop: Loop | None = None
+        self.extra: dict[str, Any] = {}
         self.stop_training: Any = False
         self.epochs_done = 0
         self._steps: dict[Any, tuple[Graph, Any]] = {}
@@ -241,8 +246,11 @@ class Trainable(Network):
             self, graph, step, source, range(initial_epoch, epochs), _listed(callbacks, self),
             self._validation(validation_data), progress_for(verbose),
         )  # fmt: skip
-        self.history = loop.history
-        return loop.run()
+        self.history, self.loop = loop.history, loop
+        try:
+            return loop.run()
+        finally:
+            self.loop = None
 
     def _dtypes(self, weighted: bool) -> list[Any]:
         slots = [*input_slots(self), *target_slots(self, self._goals())]

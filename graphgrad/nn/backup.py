@@ -1,0 +1,56 @@
+"""`BackupAndRestore`: a training that can be killed at any moment, and goes on where it was."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from graphgrad.errors import NetworkError
+from graphgrad.nn.callbacks import Callback
+
+__all__ = ["BackupAndRestore"]
+
+
+class BackupAndRestore(Callback):
+    """Saves the whole training now and then, and takes it up again when `fit` is called anew.
+
+    Run the same program again after it was killed, and it ends with the very numbers of a run
+    that was not: parameters, optimizer, random numbers, history, and the state of the other
+    callbacks are all kept.
+
+    Args:
+        filepath: of the backup; replaced in one stroke each time.
+        save_freq: "epoch", or after how many batches.
+        delete_checkpoint: whether the backup is removed when training has ended by itself.
+
+    Attributes:
+        restored: whether a backup was found, and training went on from it.
+    """
+
+    def __init__(
+        self, filepath: Any, save_freq: Any = "epoch", delete_checkpoint: bool = True
+    ) -> None:
+        whole = isinstance(save_freq, int) and not isinstance(save_freq, bool) and save_freq > 0
+        if save_freq != "epoch" and not whole:
+            raise NetworkError(f"save_freq={save_freq!r}: expected 'epoch' or a number of batches")
+        self.filepath, self.save_freq = Path(filepath), save_freq
+        self.delete_checkpoint = delete_checkpoint
+        self.restored = False
+
+    def find(self) -> dict[str, Any] | None:
+        """Put the backup's numbers into the network; return the state of the training, if any."""
+        self.restored = self.filepath.exists()
+        return self.model.restore(self.filepath) if self.restored else None
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        """Save; `fit` calls this callback last, so that the others are saved with this epoch."""
+        self.model.save(self.filepath)
+
+    def on_pause(self) -> None:
+        """Save in the middle of an epoch."""
+        self.model.save(self.filepath)
+
+    def on_train_end(self, history: Any) -> None:
+        """Remove the backup, unless somebody interrupted the training."""
+        if self.delete_checkpoint and history.stopped != "interrupted":
+            self.filepath.unlink(missing_ok=True)
