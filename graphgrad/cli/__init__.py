@@ -8,13 +8,26 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
 
 __all__ = ["COMMANDS", "main"]
 
-COMMANDS = ("draw", "step", "play", "verify")
+EPILOG = """\
+examples:
+  graphgrad draw "abs(4 - (x*w + b))" x=2 w=3 b=1
+  graphgrad train flats.csv --target rent --save model.npz
+"""
+COMMANDS = {
+    "draw": "pictures of the forward and the backward pass of an expression",
+    "step": "step through both passes, forth and back",
+    "play": "a page, an animation or a transcript of both passes",
+    "verify": "prove derivatives with SymPy",
+    "train": "train a network on a CSV file",
+    "predict": "use a trained network on a new CSV file",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -38,6 +51,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         status: int | None = arguments.run(arguments)
     except GraphError as problem:
         return _fail(str(problem))
+    except BrokenPipeError:  # as "graphgrad predict … | head" makes it
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 (or closing it would fail once more)
+        return 0
     except OSError as problem:
         where = f"{problem.filename}: {problem.strerror}" if problem.filename else str(problem)
         return _fail(where)
@@ -55,14 +71,16 @@ def _fail(message: str) -> int:
 
 def _overview() -> argparse.ArgumentParser:
     from graphgrad import __version__
-    from graphgrad.cli.draw import EPILOG
 
+    listed = "\n".join(f"  {name:8s} {what}" for name, what in COMMANDS.items())
     parser = argparse.ArgumentParser(
         prog="graphgrad",
-        description="Computational graphs and backpropagation, drawn from one expression.",
-        epilog=EPILOG,
+        description="Computational graphs and backpropagation: drawn, stepped, proved, trained.",
+        epilog=f"commands:\n{listed}\n\n{EPILOG}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"graphgrad {__version__}")
-    parser.add_argument("command", choices=COMMANDS, help="; see graphgrad COMMAND --help")
+    parser.add_argument(
+        "command", choices=COMMANDS, metavar="COMMAND", help="see graphgrad COMMAND --help"
+    )
     return parser

@@ -15,7 +15,7 @@ from graphgrad.cli.arguments import graph_of, parser_of
 if TYPE_CHECKING:
     from graphgrad.drawing.dot import Writer
 
-__all__ = ["EPILOG", "parser", "run"]
+__all__ = ["parser", "run", "write"]
 
 EPILOG = """\
 examples:
@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> None:
         _write_frames(writer, arguments)
     output = arguments.output
     if output and output != "-":
-        _write(writer, arguments, Path(output))
+        write(writer, Path(output), arguments.phase or "forward", arguments.step)
     elif not arguments.frames:
         _print(writer, arguments)
 
@@ -71,14 +71,15 @@ def _writer(arguments: argparse.Namespace) -> Writer:
     return writer_of(scene, arguments.theme, not arguments.no_legend, arguments.rankdir)
 
 
-def _write(writer: Writer, arguments: argparse.Namespace, path: Path) -> None:
+def write(writer: Writer, path: Path, phase: str = "forward", step: int | None = None) -> None:
+    """Write a picture to a file, in the format that its ending tells."""
     from graphgrad.drawing.layout import run_graphviz
     from graphgrad.errors import DrawingError
 
     format = path.suffix[1:].lower()
     if not format:
         raise DrawingError(f"{path}: the ending tells the format; use .svg, .pdf, .png or .dot")
-    dot = writer(writer.scene.frame(arguments.phase or "forward", arguments.step))
+    dot = writer(writer.scene.frame(phase, step))
     if format in ("dot", "gv"):
         path.write_text(dot, encoding="utf-8")
     else:
