@@ -94,7 +94,7 @@ def test_own_layers_and_functions_are_named_when_loading(tmp_path):
     model = nn.Sequential([Scale(input_shape=(2,))])
     model.compile("sgd", cubic, target="numpy")
     model.save(tmp_path / "m.npz")
-    with pytest.raises(CheckpointError, match="names the class 'Scale'.*custom_objects"):
+    with pytest.raises(CheckpointError, match=r"names the class 'Scale'.*custom_objects"):
         nn.load_model(tmp_path / "m.npz")
     found = nn.load_model(tmp_path / "m.npz", {"Scale": Scale, "cubic": cubic})
     assert found.evaluate([[2.0, 0.0]], [[0.0, 0.0]]) == 4.0
@@ -146,7 +146,7 @@ def test_every_truncation_is_told(saved):
     whole = saved.read_bytes()
     for length in [*range(0, len(whole), 97), len(whole) - 1]:
         saved.write_bytes(whole[:length])
-        with pytest.raises(CheckpointError, match="is no network saved by graphgrad|cut short"):
+        with pytest.raises(CheckpointError, match=r"is no network saved by graphgrad|cut short"):
             nn.load_model(saved)
 
 
@@ -198,16 +198,17 @@ def test_missing_strange_and_pickled_parts_are_refused(saved, tmp_path):
     with pytest.raises(CheckpointError, match="has no 'weights/dense/W'"):
         nn.load_model(bad)
     np.savez(bad, a=np.array([print], dtype=object))
-    with pytest.raises(CheckpointError, match="no graphgrad.json"):
+    with pytest.raises(CheckpointError, match=r"no graphgrad\.json"):
         nn.load_model(bad)
     with zipfile.ZipFile(bad) as file:
         pickled = file.read("a.npy")
     rewritten(saved, bad, extra={"a.npy": pickled})
     with pytest.raises(CheckpointError, match="holds object: expected plain numbers"):
         nn.load_model(bad)
-    header = b"\x93NUMPY\x01\x00F\x00{'descr': '<f8', 'fortran_order': False, 'shape': (1" + b"0" * 9
-    rewritten(saved, bad, extra={"a.npy": header + b",), }     \n"})
-    with pytest.raises(CheckpointError, match="has no header|bytes for shape"):
+    header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000,), }\n"
+    start = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little")
+    rewritten(saved, bad, extra={"a.npy": start + header})
+    with pytest.raises(CheckpointError, match=r"has 0 bytes for shape \(1000000000000,\)"):
         nn.load_model(bad)
     np.savez_compressed(bad, a=np.zeros(10))
     with pytest.raises(CheckpointError, match="compressed parts"):
