@@ -62,7 +62,7 @@ def load(text: str) -> ModuleType:
     Raises:
         CompileError: when not even a temporary folder can be written.
     """
-    name = "gg_" + hashlib.sha256(text.encode()).hexdigest()[:32]
+    name = name_of(text)
     with _lock:
         if name in sys.modules:
             return sys.modules[name]
@@ -78,6 +78,11 @@ def load(text: str) -> ModuleType:
             for file in files:
                 file.unlink(missing_ok=True)
             return _imported(name, path)
+
+
+def name_of(text: str) -> str:
+    """Return the name of the module with this text."""
+    return "gg_" + hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def _imported(name: str, path: Path) -> ModuleType:

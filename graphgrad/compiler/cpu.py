@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from graphgrad.compiler.blas import address, one_thread
-from graphgrad.compiler.cache import load
+from graphgrad.compiler.cache import load, name_of
 from graphgrad.compiler.feeding import Feed
 from graphgrad.compiler.fuse import Fused, fuse
-from graphgrad.compiler.helpers import HEADER
+from graphgrad.compiler.helpers import EXPORTS, HELPERS
 from graphgrad.compiler.memory import Plan, plan
 from graphgrad.compiler.program import Program
-from graphgrad.compiler.source import write
+from graphgrad.compiler.regions import Schedule, schedule
+from graphgrad.compiler.source import PER_INPUT, SLOTS, write
 from graphgrad.compiler.text import ARENAS
+from graphgrad.compiler.threads import count, pool
 from graphgrad.graph import Node
 
 __all__ = ["CpuRuntime"]
@@ -26,18 +29,23 @@ class CpuRuntime:
 
     Attributes:
         source: the kernels' text.
-        fused, plan: what the text was made from.
+        fused, schedule, plan: what the text was made from.
     """
 
-    def __init__(self, program: Program, math: str) -> None:
-        self.program = program
+    def __init__(self, program: Program, math: str, timed: bool = False) -> None:
+        self.program, self.math = program, math
+        threads = count()
         self.fused: Fused = fuse(program)
-        self.plan: Plan = plan(program, self.fused)
-        self.source = write(program, self.fused, self.plan, math, threads())
-        self._arenas = [_aligned(self.plan.sizes.get(dtype, 0), dtype) for dtype in ARENAS]
-        self._step = load(HEADER + self.source).step
+        self.schedule: Schedule = schedule(program, self.fused, threads)
+        self.plan: Plan = plan(program, self.fused, self.schedule)
+        stages = (program, self.fused, self.schedule, self.plan)
+        self.source = write(*stages, math, _has_avx512(), timed)
+        helpers = load(HELPERS)
+        imports = f"from {name_of(HELPERS)} import ({', '.join(EXPORTS)})"
+        module = load(f"{imports}\n\n{self.source}")
+        self._epoch = module.epoch
         self._calls_blas = "gemm(" in self.source
-        self._blas = (address("sgemm"), address("dgemm"))
+        self._arenas = [_aligned(self.plan.sizes.get(dtype, 0), dtype) for dtype in ARENAS]
         by_type = dict(zip(ARENAS, self._arenas, strict=True))
         self._seen = {
             n: by_type[n.dtype][at : at + n.size].reshape(n.shape)
@@ -46,18 +54,12 @@ class CpuRuntime:
         for n in self.fused.stored:
             if n.op == "constant":
                 self._seen[n][...] = n._value
-        self._outputs = [self._window(n) for n in program.outputs]
-        roots = [self.fused.view(n).root for n in program.outputs]
-        self._before = [k for k, root in enumerate(roots) if root in program.updates]
-
-    def _window(self, node: Node) -> Any:
-        """Return an output as an array onto its buffer, or the position of the input it is."""
-        view = self.fused.view(node)
-        if view.root in self.program.inputs:
-            return view
-        base = self._seen[view.root].reshape(-1)[view.offset :]
-        strides = [s * node.dtype.itemsize for s in view.strides]
-        return np.lib.stride_tricks.as_strided(base, node.shape, strides, writeable=False)
+        self._outputs_at = SLOTS + PER_INPUT * len(program.inputs)
+        self._addresses = np.zeros(self._outputs_at + 2 * len(program.outputs) + 1, np.int64)
+        runner = module.run.address if hasattr(module, "run") else 0
+        crew = pool(helpers, threads) if runner else 0
+        fixed = [*map(_address, self._arenas), crew, runner, address("sgemm"), address("dgemm")]
+        self._addresses[: len(fixed)] = fixed
 
     def set(self, variable: Node, value: Any) -> None:
         """Copy a value into a variable's buffer, if any kernel reads or writes it."""
@@ -69,37 +71,61 @@ class CpuRuntime:
         return self._seen[variable].copy()[()]
 
     def run(self, inputs: Sequence[Any]) -> list[Any]:
-        """Run all kernels once and return copies of the outputs."""
-        arrays = [x.reshape(-1) for x in inputs]
-        old = {k: self._outputs[k].copy() for k in self._before}
-        if self._calls_blas:
-            with one_thread():
-                self._step(*self._arenas, *self._blas, *arrays)
-        else:
-            self._step(*self._arenas, *self._blas, *arrays)
-        found = []
-        for k, out in enumerate(self._outputs):
-            if k in old:
-                found.append(old[k])
-                continue
-            if isinstance(out, np.ndarray):
-                found.append(out.copy())
-                continue
-            x = inputs[self.program.inputs.index(out.root)].reshape(-1)[out.offset :]
-            strides = [s * x.itemsize for s in out.strides]
-            found.append(np.lib.stride_tricks.as_strided(x, out.shape, strides).copy())
-        return found
+        """Run all kernels once and return the outputs."""
+        results = [np.empty(n.shape, n.dtype) for n in self.program.outputs]
+        table, at = self._addresses, SLOTS
+        for x in inputs:
+            table[at], table[at + 2] = _address(x), 0
+            at += PER_INPUT
+        for y in results:
+            table[at] = _address(y)
+            at += 1
+        self._go(1)
+        return results
 
     def epoch(self, feed: Feed) -> list[Any]:
         """Run once per batch and return the outputs of all steps, one below the other."""
-        found = [
-            self.run([feed.batch(k, s) for k in range(len(feed.data))]) for s in range(feed.steps)
-        ]
-        return [
-            np.array([outputs[k] for outputs in found]).reshape(feed.steps, *n.shape)
-            .astype(n.dtype, copy=False)
-            for k, n in enumerate(self.program.outputs)
-        ]  # fmt: skip
+        nodes = self.program.inputs
+        results = [np.empty((feed.steps, *n.shape), n.dtype) for n in self.program.outputs]
+        rooms = [np.empty(n.shape if rows else 0, n.dtype)
+                 for n, rows in zip(nodes, feed.by_rows, strict=True)]  # fmt: skip
+        table = self._addresses
+        table[SLOTS - 1] = _address(feed.rows)
+        for k, (x, room) in enumerate(zip(feed.data, rooms, strict=True)):
+            at = SLOTS + PER_INPUT * k
+            table[at : at + 3] = _address(x), _address(room), int(feed.by_rows[k])
+        at = self._outputs_at
+        table[at : at + len(results)] = [_address(y) for y in results]
+        self._go(feed.steps)
+        return results
+
+    def profile(self, inputs: Sequence[Any], seconds: float = 0.3) -> list[float]:
+        """Return the seconds that each kernel takes, the slowest thread's, the median of many runs.
+
+        The kernels are compiled anew with clocks in them, and run on copies of the variables.
+        """
+        timed = CpuRuntime(self.program, self.math, timed=True)
+        parts = max((r.parts for r in self.schedule.regions), default=1)
+        ticks = np.zeros((parts, len(self.fused.kernels)), np.int64)
+        timed._addresses[-1] = _address(ticks)
+        for v in self.program.states:
+            timed.set(v, self.get(v) if v in self._seen else 0)
+        timed.run(inputs)
+        found, rates, end = [], [], time.perf_counter() + seconds
+        while len(found) < 5 or (time.perf_counter() < end and len(found) < 1000):
+            ticks[...] = 0
+            begin, first = time.perf_counter(), helpers_clock()
+            timed.run(inputs)
+            rates.append((time.perf_counter() - begin) / max(helpers_clock() - first, 1))
+            found.append(ticks.max(axis=0))
+        return list(np.median(found, axis=0) * np.median(rates))
+
+    def _go(self, steps: int) -> None:
+        if self._calls_blas:
+            with one_thread():
+                self._epoch(self._addresses, steps)
+        else:
+            self._epoch(self._addresses, steps)
 
     def value(self, node: Node) -> Any:
         """Return the current numbers of a node that has a buffer of its own, or None."""
@@ -114,11 +140,18 @@ def _aligned(count: int, dtype: Any) -> Any:
     return memory[skip : skip + max(count, 1)]
 
 
-def threads() -> int:
-    """Return how many threads kernels are shared among: those Numba may use, at most eight.
+def _address(array: Any) -> int:
+    place: int = array.__array_interface__["data"][0]
+    return place
 
-    More would not find room in the 64 bytes that a total has for the threads' shares.
-    """
-    import numba
 
-    return min(int(numba.get_num_threads()), 8)
+def helpers_clock() -> int:
+    """Return the processor's clock, as the kernels read it."""
+    now: int = load(HELPERS).now()
+    return now
+
+
+def _has_avx512() -> bool:
+    from llvmlite import binding
+
+    return bool(binding.get_host_cpu_features().get("avx512f", False))

@@ -31,7 +31,7 @@ def bits_of_float(typing, x):
     return types.int32(types.float32), build
 
 
-@njit(error_model="numpy", fastmath={"contract"})
+@njit(error_model="numpy", fastmath={"contract"}, cache=True)
 def exp32(x):
     # x = n log 2 + r with |r| <= log(2)/2; exp(x) = 2**n exp(r), 2**n in two halves so that
     # neither overflows before the product does
@@ -53,7 +53,7 @@ def exp32(x):
     return y if x == x else x
 
 
-@njit(error_model="numpy", fastmath={"contract"})
+@njit(error_model="numpy", fastmath={"contract"}, cache=True)
 def expm132(x):
     z = x * x
     p = float32(1.9875691500e-4) * x + float32(1.3981999507e-3)
@@ -65,7 +65,7 @@ def expm132(x):
     return near if abs(x) < float32(0.34) else exp32(x) - float32(1.0)
 
 
-@njit(error_model="numpy", fastmath={"contract"})
+@njit(error_model="numpy", fastmath={"contract"}, cache=True)
 def log32(x):
     # subnormal numbers are scaled into the normal range first
     tiny = x < float32(1.17549435e-38)
@@ -93,7 +93,7 @@ def log32(x):
     return y if x == x else x
 
 
-@njit(error_model="numpy", fastmath={"contract"})
+@njit(error_model="numpy", fastmath={"contract"}, cache=True)
 def log1p32(x):
     # log(1 + x) and what 1 + x lost of x by rounding
     w = float32(1.0) + x
@@ -102,7 +102,7 @@ def log1p32(x):
     return x if abs(x) < float32(1e-7) else y
 
 
-@njit(error_model="numpy", fastmath={"contract"})
+@njit(error_model="numpy", fastmath={"contract"}, cache=True)
 def tanh32(x):
     z = x * x
     p = float32(-5.70498872745e-3) * z + float32(2.06390887954e-2)

@@ -7,6 +7,7 @@ their own. Moves that are views are no kernel at all.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -15,12 +16,18 @@ from graphgrad.compiler.views import View, contiguous, through
 from graphgrad.graph import CONSTANT, Node, by_serial
 from graphgrad.shapes import Shape
 
-__all__ = ["Fused", "Kernel", "fuse"]
+__all__ = ["SUM", "Fused", "Kernel", "fuse"]
+
+SUM = ("0", "{0} + {1}")
+"""How a reduction that adds begins and goes on."""
 
 
 @dataclass(eq=False)
 class Kernel:
-    """One loop nest: ``"loop"``, or the kind of its only node."""
+    """One loop nest: ``"loop"``, or the kind of its only node.
+
+    A product of many pairs of matrices may have a second node, their sum.
+    """
 
     kind: str
     domain: Shape
@@ -57,6 +64,8 @@ def is_literal(node: Node) -> bool:
 def fuse(program: Program) -> Fused:
     """Return the kernels of a program."""
     work = _Fuser()
+    work.uses = Counter(x for n in program.order for x in n.inputs)
+    work.uses.update((*program.outputs, *program.updates.values()))
     for node in program.order:
         work.place(node)
     return work.finish([*program.outputs, *program.updates, *program.updates.values()])
@@ -69,6 +78,7 @@ class _Fuser:
         self.views: dict[Node, View] = {}
         self.needed: set[Node] = set()
         self.forced: set[Node] = set()
+        self.uses: Counter[Node] = Counter()
 
     def place(self, node: Node) -> None:
         kind = node.primitive.kind
@@ -81,6 +91,12 @@ class _Fuser:
             return
         if kind == "map":
             self._join(node, node.shape)
+        elif self._sums_products(node):
+            kernel = self.kernels[self.index[node.inputs[0]]]
+            kernel.nodes.append(node)
+            self.index[node] = self.index[node.inputs[0]]
+            self.needed.discard(node.inputs[0])
+            self.needed.add(node)
         elif kind == "reduce" and node.primitive.combine:
             self._join(node, node.inputs[0].shape)
         else:
@@ -89,6 +105,16 @@ class _Fuser:
             self.index[node] = len(self.kernels)
             self.kernels.append(Kernel(kind, node.shape, [node]))
             self.needed.add(node)
+
+    def _sums_products(self, node: Node) -> bool:
+        """Return whether a node is the sum of matrix products that nobody else asks for."""
+        if node.primitive.kind != "reduce" or node.primitive.combine != SUM:
+            return False
+        (x,) = node.inputs
+        batch = tuple(range(len(x.shape) - 2))
+        if not batch or node.settings["axis"] != batch or self.uses[x] != 1:
+            return False
+        return x.primitive.kind == "matmul" and self.kernels[self.index[x]].nodes == [x]
 
     def _is_view(self, node: Node) -> bool:
         if len(node.inputs) != 1:

@@ -1,14 +1,15 @@
-"""Text that every generated Numba module begins with: the few helpers its kernels call.
+"""The few helpers that kernels call, as the text of a module that is compiled and cached once.
 
 It is text and not a module of functions, since Numba's cache on disk would not notice when a
-function in another file changes, and may merge symbols of the same name (numba issue 10486).
+function in another file changes. Like all generated modules it bears the hash of its text in its
+name, and kernels import it by that name, so a change of a helper makes new modules of kernels.
 """
 
 from __future__ import annotations
 
-from graphgrad.compiler import fastmath
+from graphgrad.compiler import fastmath, threads
 
-__all__ = ["HEADER"]
+__all__ = ["EXPORTS", "HELPERS"]
 
 _HELPERS = '''\
 import math
@@ -18,11 +19,13 @@ from math import (
 )
 
 import numpy as np
-from numba import njit, prange, types
+from numba import cfunc, njit, prange, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array, populate_array
 from numpy import float32, float64, floor, int64
+
+ROWS = 8
 
 
 @intrinsic
@@ -44,6 +47,22 @@ def view(typing, arena, start, count):
 
 
 @intrinsic
+def memory(typing, address, count, kind):
+    """Return the array of `count` entries that begins at an address."""
+    def build(context, builder, signature, args):
+        out = make_array(signature.return_type)(context, builder)
+        pointer = builder.inttoptr(args[0], context.get_data_type(kind.dtype).as_pointer())
+        size = context.get_constant(
+            types.intp, context.get_abi_sizeof(context.get_data_type(kind.dtype)))
+        populate_array(
+            out, data=pointer, shape=cgutils.pack_array(builder, [args[1]]),
+            strides=cgutils.pack_array(builder, [size]), itemsize=size, meminfo=None,
+        )
+        return out._getvalue()
+    return types.Array(kind.dtype, 1, "C")(address, types.intp, kind), build
+
+
+@intrinsic
 def add(typing, a, b):
     """Return a + b, and allow sums of many to be taken in any order: they become vectors."""
     kind = typing.unify_types(a, b)
@@ -56,8 +75,11 @@ def add(typing, a, b):
 
 @intrinsic
 def gemm(typing, address, m, n, k, a, a_at, a_rows, a_columns, b, b_at, b_rows, b_columns,
-         c, c_at, c_rows):
-    """Multiply matrices by BLAS: entry (i, j) of a stands at a_at + a_rows*i + a_columns*j."""
+         c, c_at, c_rows, more):
+    """Multiply matrices by BLAS: entry (i, j) of a stands at a_at + a_rows*i + a_columns*j.
+
+    The product is added to what c holds if `more` is 1, and overwrites it if it is 0.
+    """
     kind = a.dtype
     def build(context, builder, signature, args):
         real = context.get_value_type(kind)
@@ -80,7 +102,8 @@ def gemm(typing, address, m, n, k, a, a_at, a_rows, a_columns, b, b_at, b_rows, 
             data = make_array(kind_of)(context, builder, array).data
             return builder.gep(data, [at])
 
-        _, m, n, k, a, a_at, a_rows, a_columns, b, b_at, b_rows, b_columns, c, c_at, c_rows = args
+        _, m, n, k, a, a_at, a_rows, a_columns, b, b_at, b_rows, b_columns = args[:12]
+        c, c_at, c_rows, more = args[12:]
         one = a_rows.type(1)
         # BLAS counts by columns, so it is told to compute the transpose, b' a'; a factor whose
         # entries run on along the inner axis of our row-major view is "transposed" for it
@@ -100,15 +123,175 @@ def gemm(typing, address, m, n, k, a, a_at, a_rows, a_columns, b, b_at, b_rows, 
             left, right, number(n), number(m), number(k), pointer(real(1.0), real),
             start(b, signature.args[8], b_at), left_step,
             start(a, signature.args[4], a_at), right_step,
-            pointer(real(0.0), real), start(c, signature.args[12], c_at), number(c_rows),
+            pointer(builder.sitofp(more, real), real), start(c, signature.args[12], c_at),
+            number(c_rows),
         ])
         return context.get_dummy_value()
     i = types.intp
-    args = (i, i, i, i, a, i, i, i, b, i, i, i, c, i, i)
+    args = (i, i, i, i, a, i, i, i, b, i, i, i, c, i, i, i)
     return types.void(*args), build
 
 
-@njit(inline="always")
+def tile(rows, width):
+    """Return a function that multiplies `rows` rows by `width` columns, results in registers."""
+    @intrinsic
+    def multiply(typing, k, a, a_at, a_row, a_step, b, b_at, b_step, c, c_at, c_row, more):
+        """c[r, :] = more*c[r, :] + the sum over k of a[r, k]*b[k, :]; rows of b and c run on."""
+        real = c.dtype
+        def build(context, builder, signature, args):
+            k, a, a_at, a_row, a_step, b, b_at, b_step, c, c_at, c_row, more = args
+            scalar = context.get_data_type(real)
+            vector = cgutils.ir.VectorType(scalar, width)
+            int32, align = cgutils.ir.IntType(32), context.get_abi_sizeof(scalar)
+            a = make_array(signature.args[1])(context, builder, a).data
+            b = make_array(signature.args[5])(context, builder, b).data
+            c = make_array(signature.args[8])(context, builder, c).data
+
+            def pack(data, at):
+                return builder.bitcast(builder.gep(data, [at]), vector.as_pointer())
+
+            def step(start, by, times):
+                return builder.add(start, builder.mul(by, times))
+
+            def number(n):
+                return context.get_constant(types.intp, n)
+
+            zero = cgutils.ir.Constant(vector, None)
+            places = [pack(c, step(c_at, c_row, number(r))) for r in range(rows)]
+            totals = [cgutils.alloca_once(builder, vector) for r in range(rows)]
+            again = builder.icmp_signed("!=", more, number(0))
+            with builder.if_else(again) as (then, otherwise):
+                with then:
+                    for total, place in zip(totals, places):
+                        old = builder.load(place)
+                        old.align = align
+                        builder.store(old, total)
+                with otherwise:
+                    for total in totals:
+                        builder.store(zero, total)
+            undefined = cgutils.ir.Constant(vector, cgutils.ir.Undefined)
+            same = cgutils.ir.Constant(cgutils.ir.VectorType(int32, width), None)
+            with cgutils.for_range(builder, k) as loop:
+                w = builder.load(pack(b, step(b_at, b_step, loop.index)))
+                w.align = align
+                for r in range(rows):
+                    at = step(step(a_at, a_row, number(r)), a_step, loop.index)
+                    x = builder.load(builder.gep(a, [at]))
+                    x = builder.insert_element(undefined, x, int32(0))
+                    x = builder.shuffle_vector(x, undefined, same)
+                    product = builder.fmul(x, w, flags=("contract",))
+                    total = builder.load(totals[r])
+                    total = builder.fadd(total, product, flags=("contract",))
+                    builder.store(total, totals[r])
+            for total, place in zip(totals, places):
+                builder.store(builder.load(total), place).align = align
+            return context.get_dummy_value()
+        i = types.intp
+        return types.void(i, a, i, i, i, b, i, i, c, i, i, i), build
+    return multiply
+
+
+@intrinsic
+def transpose16(typing, a, a_at, a_row, c, c_at, c_row):
+    """c[j, i] = a[i, j] for 16 by 16 entries; the rows of a and of c run on."""
+    def build(context, builder, signature, args):
+        a, a_at, a_row, c, c_at, c_row = args
+        scalar = context.get_data_type(signature.args[0].dtype)
+        vector, int32 = cgutils.ir.VectorType(scalar, 16), cgutils.ir.IntType(32)
+        align = context.get_abi_sizeof(scalar)
+        a = make_array(signature.args[0])(context, builder, a).data
+        c = make_array(signature.args[3])(context, builder, c).data
+
+        def row(data, at, step, r):
+            by = builder.mul(step, context.get_constant(types.intp, r))
+            place = builder.gep(data, [builder.add(at, by)])
+            return builder.bitcast(place, vector.as_pointer())
+
+        def picked(numbers):
+            return cgutils.ir.Constant(cgutils.ir.VectorType(int32, 16), list(numbers))
+
+        low = picked(n for k in range(8) for n in (k, 16 + k))
+        high = picked(n for k in range(8, 16) for n in (k, 16 + k))
+        rows = []
+        for r in range(16):
+            value = builder.load(row(a, a_at, a_row, r))
+            value.align = align
+            rows.append(value)
+        # four rounds in which the rows of the upper and the lower half are shuffled like cards
+        for _ in range(4):
+            rows = [builder.shuffle_vector(rows[k], rows[k + 8], mask)
+                    for k in range(8) for mask in (low, high)]
+        for r in range(16):
+            builder.store(rows[r], row(c, c_at, c_row, r)).align = align
+        return context.get_dummy_value()
+    i = types.intp
+    return types.void(a, i, i, c, i, i), build
+
+
+@intrinsic
+def address_of(typing, array):
+    """Return where an array begins."""
+    def build(context, builder, signature, args):
+        data = make_array(signature.args[0])(context, builder, args[0]).data
+        return builder.ptrtoint(data, context.get_value_type(types.int64))
+    return types.int64(array), build
+
+
+@intrinsic
+def cycles(typing):
+    """Return the processor's clock."""
+    def build(context, builder, signature, args):
+        kind = cgutils.ir.FunctionType(context.get_value_type(types.int64), [])
+        name = "llvm.readcyclecounter"
+        return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), [])
+    return types.int64(), build
+
+
+@njit("int64()", cache=True)
+def now():
+    """Return the processor's clock, for Python."""
+    return cycles()
+
+
+@intrinsic
+def call(typing, function, which, part, table):
+    """Call the function at an address."""
+    def build(context, builder, signature, args):
+        number = context.get_value_type(types.int64)
+        kind = cgutils.ir.FunctionType(cgutils.ir.VoidType(), [number] * 3)
+        builder.call(builder.inttoptr(args[0], kind.as_pointer()), args[1:])
+        return context.get_dummy_value()
+    return types.void(*[types.int64] * 4), build
+
+
+@intrinsic
+def size_of(typing, kind):
+    """Return the bytes of one number of a type."""
+    def build(context, builder, signature, args):
+        size = context.get_abi_sizeof(context.get_data_type(kind.dtype))
+        return context.get_constant(types.int64, size)
+    return types.int64(kind), build
+
+
+@njit(cache=True)
+def batch(addresses, at, step, count, width, kind):
+    """Return where a batch is: the next one in the data, or rows of it copied into a room."""
+    size = count*width
+    if addresses[at + 2] == 0:
+        place = addresses[at] + step*size*size_of(kind)
+    else:
+        place = addresses[at + 1]
+        data, room = memory(addresses[at], 0, kind), memory(place, size, kind)
+        rows = memory(addresses[ROWS], 0, int64)
+        for i in range(count):
+            row = rows[step*count + i]*width
+            for j in range(width):
+                room[i*width + j] = data[row + j]
+    addresses[at + 3] = place
+    return place
+
+
+@njit(cache=True)
 def checked(at, size):
     if at < 0:
         at += size
@@ -117,7 +300,7 @@ def checked(at, size):
     return at
 
 
-@njit
+@njit(cache=True)
 def philox(block, draw, seed):
     """Return two random 64-bit words (Philox-4x32-10, Salmon et al. 2011)."""
     low = np.uint64(0xFFFFFFFF)
@@ -134,7 +317,7 @@ def philox(block, draw, seed):
     return (a << half) | b, (c << half) | d
 
 
-@njit
+@njit(cache=True)
 def fill_uniform64(out, count, counter, seed):
     draw = np.uint64(counter)
     for i in range(0, count, 2):
@@ -144,7 +327,7 @@ def fill_uniform64(out, count, counter, seed):
             out[i + 1] = float64(second >> np.uint64(11)) * 2.0**-53
 
 
-@njit
+@njit(cache=True)
 def fill_uniform32(out, count, counter, seed):
     draw = np.uint64(counter)
     for i in range(0, count, 2):
@@ -156,5 +339,13 @@ def fill_uniform32(out, count, counter, seed):
 
 '''
 
-HEADER = _HELPERS + fastmath.SOURCE
-"""The beginning of every generated module."""
+HELPERS = _HELPERS + threads.SOURCE + fastmath.SOURCE
+"""The module of helpers."""
+EXPORTS = [
+    "acos", "add", "address_of", "asin", "atan", "atan2", "batch", "bits_of_float", "call",
+    "cfunc", "checked", "cos", "cosh", "cycles", "erf", "erfc", "exp", "exp32", "expm1", "expm132",
+    "fill_uniform32", "fill_uniform64", "float32", "float64", "float_of_bits", "floor", "gemm",
+    "inf", "int64", "log", "log1p", "log1p32", "log32", "math", "memory", "nan", "njit", "np",
+    "sin", "sinh", "spread", "sqrt", "tan", "tanh", "tanh32", "tile", "transpose16", "view",
+]  # fmt: skip
+"""What kernels may use of it."""

@@ -6,15 +6,16 @@ after the last kernel that reads it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
-from graphgrad.compiler.fuse import Fused
+from graphgrad.compiler.fuse import Fused, Kernel
 from graphgrad.compiler.program import Program
+from graphgrad.compiler.regions import Region, Schedule, aligned, reads
 from graphgrad.dtypes import Dtype
 from graphgrad.graph import Node
 
-__all__ = ["Plan", "plan"]
+__all__ = ["Plan", "outside", "plan"]
 
 ALIGNMENT = 64
 """Bytes; every buffer starts at a multiple, so that vectors load from one cache line."""
@@ -27,33 +28,70 @@ class Plan:
     Attributes:
         start: of each stored node, its first entry in the arena of its type.
         sizes: entries of each arena.
-        life: first and last kernel that touches a buffer; None for those that stay.
+        life: first and last moment (of `Schedule.time`) at which a buffer is touched; None for
+            those that stay.
         in_place: new values that are written over the variable they update.
+        shares: for results that each thread has its own of (a sum over its rows, or numbers that
+            only its rows need), where the first thread's is, and how far to the next.
     """
 
     start: dict[Node, int]
     sizes: dict[Dtype, int]
     life: dict[Node, tuple[int, int] | None]
     in_place: dict[Node, Node]
+    shares: dict[Node, tuple[int, int]] = field(default_factory=dict)
 
 
-def plan(program: Program, fused: Fused) -> Plan:
+def plan(program: Program, fused: Fused, times: Schedule) -> Plan:
     """Return a plan in which no two buffers alive at the same time overlap."""
-    life = _lives(program, fused)
-    in_place = _in_place(program, fused)
-    start: dict[Node, int] = {}
-    sizes: dict[Dtype, int] = {}
-    for dtype in {n.dtype for n in fused.stored}:
-        mine = [n for n in fused.stored if n.dtype is dtype and n not in program.inputs]
-        mine = [n for n in mine if n not in in_place]
-        # Those that stay first, then large before small: the usual good packing.
-        mine.sort(key=lambda n: (life[n] is not None, -n.size, n.serial))
-        sizes[dtype] = _pack(mine, life, start)
-    start.update({new: start[v] for new, v in in_place.items()})
-    return Plan(start, sizes, life, in_place)
+    life = _lives(program, fused, times)
+    in_place = _in_place(program, fused, times)
+    elsewhere = {*program.inputs, *in_place, *outside(program, fused)}
+    found = Plan({}, {}, life, in_place)
+    shares = {n: r for n, r in times.crossing.items() if r.parts > 1} | times.private
+    for dtype in sorted({n.dtype for n in (*fused.stored, *shares)}, key=str):
+        wanted = [
+            _Buffer(n, n.size, life[n], n.dtype)
+            for n in fused.stored
+            if n.dtype is dtype and n not in elsewhere and n not in times.private
+        ]
+        for n, region in shares.items():
+            if n.dtype is dtype:
+                step, span = _share(n, region, times), times.time[fused.kernel_of[n]]
+                found.shares[n] = (0, step)
+                wanted.append(_Buffer(n, step * region.parts, (span, span), dtype, shared=True))
+        found.sizes[dtype] = _pack(wanted)
+        for b in wanted:
+            if b.shared:
+                found.shares[b.node] = (b.start, found.shares[b.node][1])
+            else:
+                found.start[b.node] = b.start
+    found.start.update({new: found.start[v] for new, v in in_place.items()})
+    return found
 
 
-def _in_place(program: Program, fused: Fused) -> dict[Node, Node]:
+def outside(program: Program, fused: Fused) -> dict[Node, int]:
+    """Return the outputs that kernels write straight into the caller's arrays, and which."""
+    ends = {*program.updates, *(fused.view(n).root for n in program.updates.values())}
+    found: dict[Node, int] = {}
+    for k, node in enumerate(program.outputs):
+        if node in fused.kernel_of and node not in ends and node.size:
+            found.setdefault(node, k)
+    return found
+
+
+def _share(node: Node, region: Region, times: Schedule) -> int:
+    """Return the entries that one thread's share of a buffer takes, a whole number of lines."""
+    line = ALIGNMENT // node.dtype.itemsize
+    count = node.size
+    if node in times.private:
+        kernel = next(k for k in region.kernels if node in k.nodes)
+        rows = times.rows[kernel]
+        count = node.size // rows * region.blocks[rows]
+    return -(-max(count, 1) // line) * line
+
+
+def _in_place(program: Program, fused: Fused, times: Schedule) -> dict[Node, Node]:
     """Return the updates that may be written where the old value stands.
 
     The kernel that computes the new value must be the last to read the old one, and must read
@@ -61,59 +99,83 @@ def _in_place(program: Program, fused: Fused) -> dict[Node, Node]:
     """
     outputs = {fused.view(n).root for n in program.outputs}
     news = list(program.updates.values())
+    order = [k for region in times.regions for k in region.kernels]
     found = {}
     for v, new in program.updates.items():
         kernel = fused.kernel_of.get(new)
-        if kernel is None or kernel.kind != "loop" or new.primitive.kind != "map":
+        if kernel not in times.time or kernel is None or kernel.kind != "loop":
             continue
-        if v in outputs or v in news or news.count(new) > 1 or new.shape != kernel.domain:
+        if new.primitive.kind != "map" or new.shape != kernel.domain or new in outputs:
             continue
-        last = fused.kernels.index(kernel)
-        if all(_reads_safely(k, last, node, v, fused)
-               for k, other in enumerate(fused.kernels) for node in other.nodes):  # fmt: skip
+        if v in outputs or v in news or news.count(new) > 1:
+            continue
+        last = order.index(kernel)
+        if all(_reads_safely(k, last, order, v, fused, times) for k in range(len(order))):
             found[new] = v
     return found
 
 
-def _reads_safely(k: int, last: int, node: Node, v: Node, fused: Fused) -> bool:
-    read = [fused.view(x) for x in node.inputs if fused.view(x).root is v]
-    if not read or k < last:
+def _reads_safely(
+    k: int, last: int, order: Sequence[Kernel], v: Node, fused: Fused, times: Schedule
+) -> bool:
+    kernel = order[k]
+    read = [(view, axis) for view, axis in reads(kernel, fused) if view.root is v]
+    if not read:
         return True
-    return k == last and all(view.is_whole and view.shape == v.shape for view in read)
+    if k == last:
+        return all(view.is_whole and view.shape == v.shape for view, _ in read)
+    if k > last or times.time[kernel] > times.time[order[last]]:
+        return False
+    if times.time[kernel] < times.time[order[last]]:
+        return True
+    rows = times.rows[kernel]
+    return rows == times.rows[order[last]] and all(
+        axis is not None and aligned(view, axis, rows) for view, axis in read
+    )
 
 
-def _lives(program: Program, fused: Fused) -> dict[Node, tuple[int, int] | None]:
+def _lives(
+    program: Program, fused: Fused, times: Schedule
+) -> dict[Node, tuple[int, int] | None]:
     life: dict[Node, tuple[int, int] | None] = {}
     stays = {fused.view(n).root for n in (*program.outputs, *program.updates.values())}
     for n in fused.stored:
         life[n] = None if n.is_leaf or n in stays else (len(fused.kernels), -1)
-    for k, kernel in enumerate(fused.kernels):
+    for kernel, now in times.time.items():
         for node in kernel.nodes:
             for x in (node, *node.inputs):
                 root = fused.view(x).root
                 span = life.get(root)
                 if span is not None:
-                    life[root] = (min(span[0], k), max(span[1], k))
+                    life[root] = (min(span[0], now), max(span[1], now))
     return life
 
 
-def _pack(
-    nodes: Iterable[Node], life: dict[Node, tuple[int, int] | None], start: dict[Node, int]
-) -> int:
+@dataclass
+class _Buffer:
+    node: Node
+    size: int
+    life: tuple[int, int] | None
+    dtype: Dtype
+    shared: bool = False
+    start: int = 0
+
+
+def _pack(buffers: list[_Buffer]) -> int:
     """Put each buffer at the lowest place free during its whole life; return the arena's size."""
-    placed: list[tuple[int, int, tuple[int, int] | None]] = []
-    end = 0
-    for n in nodes:
-        step = ALIGNMENT // n.dtype.itemsize
-        room = -(-max(n.size, 1) // step) * step
-        at = 0
-        for begin, stop, span in sorted(placed, key=lambda p: p[0]):
-            if _overlap(span, life[n]) and begin < at + room and at < stop:
-                at = stop
-        start[n] = at
-        placed.append((at, at + room, life[n]))
-        end = max(end, at + room)
-    return end
+    # Those that stay first, then large before small: the usual good packing.
+    buffers.sort(key=lambda b: (b.life is not None, -b.size, b.node.serial))
+    placed: list[_Buffer] = []
+    ends: list[int] = []
+    for b in buffers:
+        step = ALIGNMENT // b.dtype.itemsize
+        room = -(-max(b.size, 1) // step) * step
+        for other, stop in sorted(zip(placed, ends, strict=True), key=lambda p: p[0].start):
+            if _overlap(other.life, b.life) and other.start < b.start + room and b.start < stop:
+                b.start = stop
+        placed.append(b)
+        ends.append(b.start + room)
+    return max(ends, default=0)
 
 
 def _overlap(a: tuple[int, int] | None, b: tuple[int, int] | None) -> bool:

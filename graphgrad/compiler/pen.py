@@ -1,4 +1,4 @@
-"""The pen: what every part of the source writer shares, lines, names and literals."""
+"""The pen: what every part of the writer shares: lines, names, literals, shares of rows."""
 
 from __future__ import annotations
 
@@ -7,34 +7,56 @@ import re
 from dataclasses import dataclass, field
 
 from graphgrad import dtypes
-from graphgrad.compiler.fuse import Fused
-from graphgrad.compiler.memory import Plan
+from graphgrad.compiler.fuse import Fused, Kernel
+from graphgrad.compiler.memory import Plan, outside
 from graphgrad.compiler.program import Program
-from graphgrad.compiler.text import RESERVED
+from graphgrad.compiler.regions import Region, Schedule
+from graphgrad.compiler.text import RESERVED, times
 from graphgrad.graph import Node
 
 __all__ = ["Pen"]
 
+_OURS = re.compile(r"(group|result|low|high|tile)_?\d.*")
+"""Names that the text makes with a number; its others end in an underscore, as no user's does."""
+
 
 @dataclass
 class Pen:
-    """Lines written so far, and the names of buffers in them."""
+    """Lines written so far, and the names of buffers in them.
+
+    Attributes:
+        outs: results that are written straight into the caller's arrays.
+        used: the buffers that the function being written touches.
+        routines: the BLAS routines it calls.
+        tiles: the sizes of tiles that any function uses.
+        kernel, region: what is being written; no region for what runs at the end of a step.
+        indent: how much deeper than usual lines are.
+    """
 
     program: Program
     fused: Fused
+    schedule: Schedule
     plan: Plan
     math: str = "fast"
-    threads: int = 1
+    wide: bool = True
+    timed: bool = False
     lines: list[str] = field(default_factory=list)
     names: dict[Node, str] = field(default_factory=dict)
     taken: set[str] = field(default_factory=set)
     used: dict[Node, None] = field(default_factory=dict)
     routines: set[str] = field(default_factory=set)
-    shared: bool = False
+    tiles: set[tuple[int, int]] = field(default_factory=set)
+    kernel: Kernel | None = None
+    region: Region | None = None
+    outs: dict[Node, int] = field(default_factory=dict)
+    indent: int = 0
+
+    def __post_init__(self) -> None:
+        self.outs = outside(self.program, self.fused)
 
     def emit(self, depth: int, text: str) -> None:
         """Add a line at an indentation."""
-        self.lines.append("    " * depth + text)
+        self.lines.append("    " * (depth + self.indent) + text)
 
     # -- names -------------------------------------------------------------------------------
 
@@ -45,11 +67,20 @@ class Pen:
         if known:
             return known
         base = re.sub(r"\W", "_", node.name, flags=re.ASCII).rstrip("_")
-        if not base or not base[0].isalpha() or keyword.iskeyword(base) or base in RESERVED:
+        odd = keyword.iskeyword(base) or base in RESERVED or _OURS.fullmatch(base)
+        if not base or not base[0].isalpha() or odd:
             base = f"v{len(self.names) + 1}" if not base else f"v_{base}"
         name = self.free(base)
         self.taken.add(name)
         self.names[node] = name
+        return name
+
+    def label(self, node: Node) -> str:
+        """Return the node's name for a comment or a local variable; its buffer is not touched."""
+        touched = node in self.used
+        name = self.name(node)
+        if not touched:
+            del self.used[node]
         return name
 
     def free(self, base: str) -> str:
@@ -60,13 +91,10 @@ class Pen:
             name = f"{base}{k}"
         return name
 
-    def part(self, n: int) -> tuple[str, str]:
-        """Return the ends of the share of an axis that one thread takes, if the work is shared."""
-        if not self.shared:
-            return "0", str(n)
-        t = self.threads
-        self.emit(1, f"low, high = part * {n} // {t}, (part + 1) * {n} // {t}")
-        return "low", "high"
+    def local(self, base: str) -> str:
+        """Return a name for a local variable that nothing else has."""
+        self.taken.add(name := self.free(base))
+        return name
 
     def literal(self, node: Node) -> str:
         """Return a constant of one entry as a typed literal."""
@@ -75,3 +103,22 @@ class Pen:
             return str(bool(value))
         text = repr(value.item())
         return text if node.dtype is dtypes.INT64 else f"{node.dtype.name}({text})"
+
+    # -- shares of rows ------------------------------------------------------------------------
+
+    @property
+    def cut(self) -> bool:
+        """Whether the kernel being written works on some of its rows only."""
+        return self.region is not None and not self.region.whole
+
+    def share(self, n: int) -> tuple[str, str]:
+        """Return the ends of the share of an axis of length n that is being worked on."""
+        if not self.cut:
+            return "0", str(n)
+        assert self.kernel is not None
+        rows = self.schedule.rows[self.kernel]
+        return times(n // rows, "low"), times(n // rows, "high")
+
+    def crosses(self, node: Node) -> bool:
+        """Return whether a result sums over rows of which only some are being worked on."""
+        return self.cut and node in self.schedule.crossing

@@ -6,18 +6,18 @@ from dataclasses import dataclass
 
 from graphgrad import dtypes
 from graphgrad.compiler.pen import Pen
-from graphgrad.compiler.text import Loops, index, join, shifted, times
-from graphgrad.compiler.views import View, contiguous
+from graphgrad.compiler.text import Loops, index, join, times
+from graphgrad.compiler.views import contiguous
 from graphgrad.graph import Node
 
 __all__ = ["SMALL_PRODUCT", "Products"]
 
 SMALL_PRODUCT = 500_000
-"""Products of fewer multiplications are loops, larger ones calls of BLAS."""
-LARGER_PRODUCT = 100_000
-"""Products of fewer multiplications get tiles of two rows, others of four."""
-TINY_PRODUCT = 2_000
-"""Products of fewer multiplications are plain loops: tiles would take longer to compile."""
+"""Products of fewer multiplications are tiles, larger ones calls of BLAS."""
+TINY_PRODUCT = 64
+"""Products of fewer multiplications are plain loops."""
+BLOCK = 16
+"""Rows and columns of the squares that are transposed in registers."""
 
 
 @dataclass(frozen=True)
@@ -30,140 +30,214 @@ class Factor:
     along: int
     across: int
 
+    def place(self, i: str, k: str) -> str:
+        """Return where the entry at i along and k across stands in the buffer."""
+        return join(self.at, join(times(self.along, i), times(self.across, k)))
+
     def entry(self, i: str, k: str) -> str:
         """Return the entry at i along and k across."""
-        return f"{self.name}[{join(self.at, join(times(self.along, i), times(self.across, k)))}]"
-
-    place = entry
-
-
-@dataclass(frozen=True)
-class Span:
-    """Part of an axis that is gone through in steps; one step alone needs no loop."""
-
-    start: int
-    stop: int
-    step: int
-
-    def open(self, writer: Pen, letter: str, depth: int) -> tuple[str, int]:
-        """Write the loop, if any; return the index text and the depth inside."""
-        if self.start + self.step == self.stop:
-            return str(self.start), depth
-        writer.emit(depth, f"for {letter} in range({self.start}, {self.stop}, {self.step}):")
-        return letter, depth + 1
-
-
-def _tiled(n: int, step: int) -> list[Span]:
-    """Return an axis as steps of equal width and, if need be, one narrower step at the end."""
-    whole = n - n % step
-    spans = [Span(0, whole, step)] if whole else []
-    return spans + ([Span(whole, n, n - whole)] if n - whole else [])
+        return f"{self.name}[{self.place(i, k)}]"
 
 
 class Products(Pen):
-    """Writes matrix products."""
+    """Writes matrix products.
 
-    def _matmul(self, node: Node) -> None:
+    Attributes:
+        more: 1 if the product being written is added to what its buffer holds, else 0.
+    """
+
+    more = 0
+
+    def _matmul(self, nodes: list[Node]) -> None:
+        """Write the product of matrices, or of many pairs, or the sum of the products of many."""
+        node, out = nodes[0], nodes[-1]
         a, b = (self.fused.view(x) for x in node.inputs)
         m, n, k = node.shape[-2], node.shape[-1], a.shape[-1]
         batch = node.shape[:-2]
         a, b = a.broadcast((*batch, m, k)), b.broadcast((*batch, k, n))
-        loops = Loops.over(batch, [a.strides[:-2], b.strides[:-2], contiguous(node.shape)[:-2]])
-        depth = 1
+        steps = contiguous(node.shape)[:-2] if out is node else (0,) * len(batch)
+        loops = Loops.over(batch, [a.strides[:-2], b.strides[:-2], steps])
+        if out is not node and not self.crosses(out):
+            self.emit(1, f"for i in range({out.size}):")
+            self.emit(2, f"{self.name(out)}[i] = {node.dtype.name}(0)")
         letters = [f"b{q}_" for q in range(len(loops.sizes))]
-        for letter, count in zip(letters, loops.sizes, strict=True):
-            self.emit(depth, f"for {letter} in range({count}):")
-            depth += 1
-        at_a, at_b, at_y = (
+        for q, (letter, count) in enumerate(zip(letters, loops.sizes, strict=True)):
+            low, high = self.share(count) if q == 0 else ("0", str(count))
+            self.emit(1 + q, f"for {letter} in range({low}, {high}):")
+        left, right, result = (
             index(s, o, letters)
             for s, o in zip(loops.strides, (a.offset, b.offset, 0), strict=True)
         )
-        if m * n * k >= SMALL_PRODUCT and self._blas(node, a, b, at_a, at_b, at_y, depth):
-            return
-        self._product_loops(node, a, b, at_a, at_b, at_y, depth)
+        rows = self.share(m) if not batch else ("0", str(m))
+        self.more = int(out is not node)
+        factors = (
+            Factor(self.name(a.root), left, a.strides[-2], a.strides[-1]),
+            Factor(self.name(b.root), right, b.strides[-1], b.strides[-2]),
+            Factor(self.written(out), result, n, 1),
+        )
+        depth = 1 + len(letters)
+        if m * n * k >= SMALL_PRODUCT and 1 in a.strides[-2:] and 1 in b.strides[-2:]:
+            self._blas(node, factors, rows, n, k, depth)
+        else:
+            self._small(node, factors, rows, (m, n, k), depth)
+
+    def written(self, node: Node) -> str:
+        """Return the name of the buffer a result goes to: the thread's own, if it sums rows."""
+        return f"{self.name(node)}_part_" if self.crosses(node) else self.name(node)
 
     def _blas(
-        self, node: Node, a: View, b: View, at_a: str, at_b: str, at_y: str, depth: int
-    ) -> bool:
-        m, n, k = node.shape[-2], node.shape[-1], a.shape[-1]
-        if 1 not in a.strides[-2:] or 1 not in b.strides[-2:]:
-            return False
-        routine = "sgemm" if node.dtype is dtypes.FLOAT32 else "dgemm"
-        self.routines.add(routine)
-        low, high = self.part(m) if not node.shape[:-2] else ("0", str(m))
-        rows = str(m) if (low, high) == ("0", str(m)) else f"{high} - {low}"
-        left = join(at_a, times(a.strides[-2], low))
-        out = join(at_y, times(n, low))
-        self.emit(
-            depth,
-            f"gemm({routine}, {rows}, {n}, {k}, "
-            f"{self.name(a.root)}, {left}, {a.strides[-2]}, {a.strides[-1]}, "
-            f"{self.name(b.root)}, {at_b}, {b.strides[-2]}, {b.strides[-1]}, "
-            f"{self.name(node)}, {out}, {n})",
-        )
-        return True
-
-    def _product_loops(
-        self, node: Node, a: View, b: View, at_a: str, at_b: str, at_y: str, depth: int
-    ) -> None:
-        """Write a small product as tiles of results that stay in registers over the inner sum."""
-        m, n, k = node.shape[-2], node.shape[-1], a.shape[-1]
-        left = Factor(self.name(a.root), at_a, a.strides[-2], a.strides[-1])
-        right = Factor(self.name(b.root), at_b, b.strides[-1], b.strides[-2])
-        out = Factor(self.name(node), at_y, n, 1)
-        if right.along != 1 and left.along == 1 and n == 1:
-            left, right, out, m, n = right, left, Factor(out.name, at_y, 1, n), n, m
-        if m * n * k < TINY_PRODUCT:
-            self._plain(node, (left, right, out), m, n, k, depth)
-            return
-        if right.along != 1 and m > 1:
-            right = self._packed(node, right, n, k, depth)
-        wide = 64 // node.dtype.itemsize
-        # Twice the rows take twice as long to compile and save an eighth of a small product.
-        for rows in _tiled(m, 4 if m * n * k >= LARGER_PRODUCT else 2):
-            for columns in _tiled(n, wide):
-                self._tile(node, (left, right, out), rows, columns, k, depth)
-
-    def _plain(
-        self, node: Node, factors: tuple[Factor, Factor, Factor], m: int, n: int, k: int, depth: int
-    ) -> None:
-        left, right, out = factors
-        self.emit(depth, f"for i in range({m}):")
-        self.emit(depth + 1, f"for j in range({n}):")
-        self.emit(depth + 2, f"sum_ = {node.dtype.name}(0)")
-        self.emit(depth + 2, f"for k in range({k}):")
-        self.emit(depth + 3, f"sum_ += {left.entry('i', 'k')} * {right.entry('j', 'k')}")
-        self.emit(depth + 2, f"{out.place('i', 'j')} = sum_")
-
-    def _packed(self, node: Node, right: Factor, n: int, k: int, depth: int) -> Factor:
-        """Copy a factor so that the entries a vector takes stand side by side."""
-        self.emit(depth, f"packed_ = np.empty({n * k}, {node.dtype.name})")
-        self.emit(depth, f"for k in range({k}):")
-        self.emit(depth + 1, f"for j in range({n}):")
-        self.emit(depth + 2, f"packed_[{n}*k + j] = {right.entry('j', 'k')}")
-        return Factor("packed_", "0", 1, n)
-
-    def _tile(
         self,
         node: Node,
         factors: tuple[Factor, Factor, Factor],
-        rows: Span,
-        columns: Span,
+        rows: tuple[str, str],
+        n: int,
         k: int,
         depth: int,
     ) -> None:
         left, right, out = factors
-        i, depth = rows.open(self, "i", depth)
-        j, depth = columns.open(self, "j", depth)
-        tile = [(r, c) for r in range(rows.step) for c in range(columns.step)]
-        for r, c in tile:
-            self.emit(depth, f"y{r}_{c}_ = {node.dtype.name}(0)")
-        self.emit(depth, f"for k in range({k}):")
-        for r in range(rows.step):
-            self.emit(depth + 1, f"x{r}_ = {left.entry(shifted(i, r), 'k')}")
-        for c in range(columns.step):
-            self.emit(depth + 1, f"w{c}_ = {right.entry(shifted(j, c), 'k')}")
-        for r, c in tile:
-            self.emit(depth + 1, f"y{r}_{c}_ += x{r}_ * w{c}_")
-        for r, c in tile:
-            self.emit(depth, f"{out.place(shifted(i, r), shifted(j, c))} = y{r}_{c}_")
+        routine = "sgemm" if node.dtype is dtypes.FLOAT32 else "dgemm"
+        self.routines.add(routine)
+        low, high = rows
+        count = high if low == "0" else f"{high} - {low}"
+        self.emit(
+            depth,
+            f"gemm({routine}, {count}, {n}, {k}, "
+            f"{left.name}, {left.place(low, '0')}, {left.along}, {left.across}, "
+            f"{right.name}, {right.at}, {right.across}, {right.along}, "
+            f"{out.name}, {out.place(low, '0')}, {n}, {self.more})",
+        )
+
+    def _small(
+        self,
+        node: Node,
+        factors: tuple[Factor, Factor, Factor],
+        rows: tuple[str, str],
+        sizes: tuple[int, int, int],
+        depth: int,
+    ) -> None:
+        """Write a small product as tiles of results that stay in registers over the inner sum."""
+        left, right, out = factors
+        m, n, k = sizes
+        if n == 1 and left.along == 1 and rows == ("0", str(m)):
+            # one column: the long axis is the one that becomes vectors
+            left, right, out, n = right, left, Factor(out.name, out.at, 1, n), m
+            rows, m = ("0", "1"), 1
+        if m * n * k < TINY_PRODUCT or n == 1 or not dtypes.is_float(node.dtype):
+            self._plain(node, (left, right, out), rows, n, k, depth)
+            return
+        if right.along != 1:
+            right = self._packed(node, right, n, k, depth)
+        self._tiles((left, right, out), rows, n, k, 64 // node.dtype.itemsize, depth)
+
+    def _plain(
+        self,
+        node: Node,
+        factors: tuple[Factor, Factor, Factor],
+        rows: tuple[str, str],
+        n: int,
+        k: int,
+        depth: int,
+    ) -> None:
+        left, right, out = factors
+        total = self.local(f"{out.name}_sum")
+        self.emit(depth, f"for i in range({rows[0]}, {rows[1]}):")
+        self.emit(depth + 1, f"for j in range({n}):")
+        start = out.entry("i", "j") if self.more else f"{node.dtype.name}(0)"
+        self.emit(depth + 2, f"{total} = {start}")
+        self.emit(depth + 2, f"for k in range({k}):")
+        product = f"{left.entry('i', 'k')} * {right.entry('j', 'k')}"
+        add = f"add({total}, {product})" if dtypes.is_float(node.dtype) else f"{total} + {product}"
+        self.emit(depth + 3, f"{total} = {add}")
+        self.emit(depth + 2, f"{out.entry('i', 'j')} = {total}")
+
+    def _packed(self, node: Node, right: Factor, n: int, k: int, depth: int) -> Factor:
+        """Copy a factor so that the entries a vector takes stand side by side."""
+        name = self.local(f"{right.name}_packed")
+        self.emit(depth, f"{name} = np.empty({n * k}, {node.dtype.name})")
+        tall, wide = n - n % BLOCK, k - k % BLOCK
+        if right.across != 1 or not tall or not wide:
+            tall = wide = 0
+        if tall:
+            self.emit(depth, f"for j in range(0, {tall}, {BLOCK}):")
+            self.emit(depth + 1, f"for k in range(0, {wide}, {BLOCK}):")
+            self.emit(
+                depth + 2,
+                f"transpose16({right.name}, {right.place('j', 'k')}, {right.along}, "
+                f"{name}, {n}*k + j, {n})",
+            )
+        for columns, inner in (((tall, n), (0, k)), ((0, tall), (wide, k))):
+            if columns[0] < columns[1] and inner[0] < inner[1]:
+                self.emit(depth, f"for j in range({columns[0]}, {columns[1]}):")
+                self.emit(depth + 1, f"for k in range({inner[0]}, {inner[1]}):")
+                self.emit(depth + 2, f"{name}[{n}*k + j] = {right.entry('j', 'k')}")
+        return Factor(name, "0", 1, n)
+
+    def _tiles(
+        self,
+        factors: tuple[Factor, Factor, Factor],
+        rows: tuple[str, str],
+        n: int,
+        k: int,
+        vector: int,
+        depth: int,
+    ) -> None:
+        tall = 8 if self.wide else 6
+        widths = [2 * vector, vector] if self.wide else [vector]
+        at = 0
+        while at < n:
+            width = next((w for w in widths if n - at >= w), n - at)
+            count = (n - at) // width
+            end = at + count * width
+            letter, inner = str(at), depth
+            if count > 1:
+                self.emit(depth, f"for j in range({at}, {end}, {width}):")
+                letter, inner = "j", depth + 1
+            self._rows(factors, rows, letter, (tall, width), k, inner)
+            at = end
+
+    def _rows(
+        self,
+        factors: tuple[Factor, Factor, Factor],
+        rows: tuple[str, str],
+        j: str,
+        size: tuple[int, int],
+        k: int,
+        depth: int,
+    ) -> None:
+        tall, width = size
+        low, high = rows
+        if low.isdigit() and high.isdigit():
+            first, last = int(low), int(high)
+            whole = last - (last - first) % tall
+            spans = [(first, whole, tall), (whole, last, last - whole)]
+        else:
+            spans = []
+            self.emit(depth, f"for i in range({low}, {high} - {tall - 1}, {tall}):")
+            self._tile(factors, "i", j, (tall, width), k, depth + 1)
+            self.emit(depth, f"for i in range({high} - ({high} - {low}) % {tall}, {high}):")
+            self._tile(factors, "i", j, (1, width), k, depth + 1)
+        for start, stop, step in spans:
+            if start + step < stop:
+                self.emit(depth, f"for i in range({start}, {stop}, {step}):")
+                self._tile(factors, "i", j, (step, width), k, depth + 1)
+            elif start < stop:
+                self._tile(factors, str(start), j, (step, width), k, depth)
+
+    def _tile(
+        self,
+        factors: tuple[Factor, Factor, Factor],
+        i: str,
+        j: str,
+        size: tuple[int, int],
+        k: int,
+        depth: int,
+    ) -> None:
+        left, right, out = factors
+        self.tiles.add(size)
+        self.emit(
+            depth,
+            f"tile{size[0]}x{size[1]}({k}, "
+            f"{left.name}, {left.place(i, '0')}, {left.along}, {left.across}, "
+            f"{right.name}, {right.place(j, '0')}, {right.across}, "
+            f"{out.name}, {out.place(i, j)}, {out.along}, {self.more})",
+        )

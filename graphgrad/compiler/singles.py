@@ -6,7 +6,7 @@ from graphgrad import dtypes
 from graphgrad.compiler.fuse import is_literal
 from graphgrad.compiler.pen import Pen
 from graphgrad.compiler.text import LETTERS, Loops, index, join, kept_strides
-from graphgrad.compiler.views import contiguous, is_injective, places
+from graphgrad.compiler.views import View, contiguous, is_injective, places
 from graphgrad.graph import Node
 
 __all__ = ["Singles"]
@@ -20,21 +20,29 @@ class Singles(Pen):
         covered = sum(x.size for x in node.inputs)
         apart = all(is_injective(v.shape, v.strides) for v in targets)
         if covered < node.size or not apart:
-            self.emit(1, f"for i in range({max(node.size, 1)}):")
+            low, high = self.share(max(node.size, 1))
+            self.emit(1, f"for i in range({low}, {high}):")
             self.emit(2, f"{self.name(node)}[i] = {self._border(node)}")
         for x, target in zip(node.inputs, targets, strict=True):
-            source = self.fused.view(x)
-            loops = Loops.over(x.shape, [source.strides, target.strides])
-            for level, n in enumerate(loops.sizes):
-                self.emit(1 + level, f"for {LETTERS[level]} in range({n}):")
-            value = (
-                self.literal(source.root)
-                if is_literal(source.root)
-                else f"{self.name(source.root)}[{index(loops.strides[0], source.offset)}]"
-            )
-            place = f"{self.name(node)}[{index(loops.strides[1], target.offset)}]"
-            text = f"{place} = {value}" if apart else f"{place} = {place} + {value}"
-            self.emit(1 + len(loops.sizes), text)
+            self._moved(node, self.fused.view(x), target, apart)
+
+    def _moved(self, node: Node, source: View, target: View, apart: bool) -> None:
+        """Copy a view into its place, or add it there when places overlap."""
+        order = _by_stride(source, target, 1 if self.cut else 0)
+        shape = tuple(source.shape[k] for k in order)
+        ends = [tuple(v.strides[k] for k in order) for v in (source, target)]
+        loops = Loops.over(shape, ends)
+        for level, n in enumerate(loops.sizes):
+            low, high = self.share(n) if level == 0 else ("0", str(n))
+            self.emit(1 + level, f"for {LETTERS[level]} in range({low}, {high}):")
+        value = (
+            self.literal(source.root)
+            if is_literal(source.root)
+            else f"{self.name(source.root)}[{index(loops.strides[0], source.offset)}]"
+        )
+        place = f"{self.name(node)}[{index(loops.strides[1], target.offset)}]"
+        text = f"{place} = {value}" if apart else f"{place} = {place} + {value}"
+        self.emit(1 + len(loops.sizes), text)
 
     def _border(self, node: Node) -> str:
         """Return what a copying move puts where no input goes, as `pad` does."""
@@ -66,9 +74,8 @@ class Singles(Pen):
             self.emit(1 + level, f"for {LETTERS[level]} in range({n}):")
         depth = 1 + len(loops.sizes)
         spot = index(loops.strides[2], positions.offset)
-        self.emit(depth, f"at = {self.name(positions.root)}[{spot}]")
         count = node.shape[axis] if scatter else x.shape[axis]
-        self.emit(depth, f"at = checked(at, {count})")
+        self.emit(depth, f"at = checked({self.name(positions.root)}[{spot}], {count})")
         far = join(index(loops.strides[0], 0 if scatter else source.offset), f"{big[axis]}*at")
         near = index(loops.strides[1], source.offset if scatter else 0)
         y, v = self.name(node), self.name(source.root)
@@ -89,7 +96,8 @@ class Singles(Pen):
         for level, n in enumerate(outer.sizes):
             self.emit(1 + level, f"for {LETTERS[level]} in range({n}):")
         depth, base = 1 + len(outer.sizes), index(outer.strides[0], source.offset)
-        self.emit(depth, "best, where, at = 0, 0, 0")
+        best, value = self.local("best"), self.local("value")
+        self.emit(depth, f"{best}, where, at = 0, 0, 0")
         over = [source.shape[k] for k in axis]
         letters = [f"r{q}_" for q in range(len(over))]
         for q, (letter, n) in enumerate(zip(letters, over, strict=True)):
@@ -97,10 +105,11 @@ class Singles(Pen):
         inner = depth + len(over)
         spot = join(base, index([source.strides[k] for k in axis], 0, letters))
         x = f"{self.name(source.root)}[{spot}]"
-        self.emit(inner, f"value, best_value = {x}, {self.name(source.root)}[best]")
-        self.emit(inner, "if at == 0 or value > best_value or "
-                         "(value != value and best_value == best_value):")  # fmt: skip
-        self.emit(inner + 1, f"best, where = {spot}, at")
+        so_far = f"{self.name(source.root)}[{best}]"
+        self.emit(inner, f"{value} = {x}")
+        self.emit(inner, f"if at == 0 or {value} > {so_far} or "
+                         f"({value} != {value} and {so_far} == {so_far}):")  # fmt: skip
+        self.emit(inner + 1, f"{best}, where = {spot}, at")
         self.emit(inner, "at += 1")
         self.emit(depth, f"{self.name(node)}[{index(outer.strides[1])}] = where")
 
@@ -110,3 +119,10 @@ class Singles(Pen):
         fill = "fill_uniform32" if node.dtype is dtypes.FLOAT32 else "fill_uniform64"
         draw = f"{self.name(counter.root)}[{counter.offset}]"
         self.emit(1, f"{fill}({self.name(node)}, {node.size}, {draw}, np.uint64({seed}))")
+
+
+def _by_stride(source: View, target: View, fixed: int) -> list[int]:
+    """Return the axes with the widest strides first, so that inner loops run along memory."""
+    axes = range(fixed, len(source.shape))
+    wide = sorted(axes, key=lambda k: -abs(source.strides[k]) - abs(target.strides[k]))
+    return [*range(fixed), *wide]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from graphgrad import dtypes
 from graphgrad.compiler.fastmath import FAST
+from graphgrad.compiler.helpers import EXPORTS
 from graphgrad.compiler.views import contiguous
 from graphgrad.graph import Node
 from graphgrad.shapes import Shape
@@ -21,12 +22,10 @@ ARENAS = {
 }
 LETTERS = "ijklmnpq"
 _WORDS = (
-    "abs acos add asin at atan atan2 best best_value bool checked cos cosh dgemm erf exp "
-    "expm1 fill_uniform32 fill_uniform64 float32 float64 floor gemm high inf int64 log "
-    "log1p low max min nan np packed part range run sgemm sin sinh spread sqrt step tan "
-    "tanh total update value view where x "
+    "abs addresses at at_step best bool epoch high last low max min part range run sgemm dgemm "
+    "shares step steps sum table value where which x "
 )
-RESERVED = {*_WORDS.split(), *FAST.values(), *ARENAS.values(), *LETTERS}
+RESERVED = {*_WORDS.split(), *EXPORTS, *FAST.values(), *ARENAS.values(), *LETTERS}
 """Names that generated text uses itself, so no buffer may bear them."""
 
 

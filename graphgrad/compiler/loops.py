@@ -1,0 +1,181 @@
+"""Loop nests in kernel text: elementwise nodes and reductions over one domain of indices."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from graphgrad import dtypes
+from graphgrad.compiler.fastmath import FAST
+from graphgrad.compiler.fuse import Kernel, is_literal
+from graphgrad.compiler.pen import Pen
+from graphgrad.compiler.text import LETTERS, Loops, enclosed, index, level, target
+from graphgrad.compiler.views import View, contiguous
+from graphgrad.errors import CompileError
+from graphgrad.graph import Node
+
+__all__ = ["Nests"]
+
+_FUNCTION = re.compile(r"\b([a-z]\w*)\(")
+_LITERAL = re.compile(r"(?<![\w.])(\d+\.\d*(?:e[+-]?\d+)?)")
+
+
+@dataclass
+class Reduction:
+    """A reduction inside a loop: where it goes, and from which axis on it is kept in a local.
+
+    Attributes:
+        strides: of the result along the loops; 0 along what is reduced.
+        local_from: all loops from this one on are reduced, so a local variable holds their sum.
+        adds: whether the result is combined with what its buffer holds, for an outer loop or
+            another block of rows is reduced as well.
+    """
+
+    node: Node
+    strides: list[int]
+    local_from: int
+    name: str
+    place: str
+    adds: bool
+
+
+class Nests(Pen):
+    """Writes loops over elementwise nodes and reductions."""
+
+    def _loop(self, kernel: Kernel) -> None:
+        mine = set(kernel.nodes)
+        loads: dict[Node, View] = {}
+        for n in kernel.nodes:
+            for x in n.inputs:
+                if x in mine and x.shape == kernel.domain and x.primitive.kind == "map":
+                    continue
+                loads.setdefault(x, self.fused.view(x).broadcast(kernel.domain))
+        stored = [n for n in kernel.nodes if n.primitive.kind == "map" and self._is_stored(n)]
+        reduced = [n for n in kernel.nodes if n.primitive.kind == "reduce"]
+        whole = contiguous(kernel.domain)
+        views = [v.strides for v in loads.values()] + [whole] * len(stored)
+        loops = Loops.over(kernel.domain, views + [target(n) for n in reduced])
+        load_strides = dict(zip(loads, loops.strides, strict=False))
+        store_strides = loops.strides[len(loads)] if stored else []
+        ends = loops.strides[len(loads) + len(stored) :]
+        reductions = [self._reduction(n, loops, s) for n, s in zip(reduced, ends, strict=True)]
+        for r in reductions:
+            if r.adds and not self.crosses(r.node):
+                self._initialize(r)
+        self._nest(kernel, loops, loads, load_strides, stored, store_strides, reductions)
+
+    def _is_stored(self, node: Node) -> bool:
+        return node in self.plan.start or node in self.outs or node in self.plan.shares
+
+    def _reduction(self, node: Node, loops: Loops, strides: list[int]) -> Reduction:
+        k = len(loops.sizes)
+        while k and strides[k - 1] == 0:
+            k -= 1
+        name = self.name(node)
+        adds = k == len(loops.sizes) or any(strides[q] == 0 for q in range(k))
+        crosses = self.crosses(node)
+        place = f"{name}_part_" if crosses else name
+        return Reduction(node, strides, k, f"{name}_sum_", place, adds or crosses)
+
+    def _initialize(self, r: Reduction) -> None:
+        low, high = self.share(max(r.node.size, 1))
+        self.emit(1, f"for i in range({low}, {high}):")
+        self.emit(2, f"{r.place}[i] = {self.start_of(r.node)}")
+
+    def start_of(self, node: Node) -> str:
+        """Return the text of what a reduction begins with."""
+        if node.primitive.combine is None:
+            return f"{node.dtype.name}(0)"
+        start = node.primitive.combine[0]
+        if dtypes.is_float(node.dtype):
+            return f"{node.dtype.name}({start})"
+        return {"-inf": str(-(2**63)), "inf": str(2**63 - 1)}.get(start, start)
+
+    def _nest(
+        self,
+        kernel: Kernel,
+        loops: Loops,
+        loads: dict[Node, View],
+        load_strides: dict[Node, list[int]],
+        stored: list[Node],
+        store_strides: list[int],
+        reductions: list[Reduction],
+    ) -> None:
+        depth = len(loops.sizes)
+        local: dict[Node, str] = {}
+        overwritten = {v for new, v in self.plan.in_place.items() if new in stored}
+        for k in range(depth + 1):
+            for x, view in loads.items():
+                if level(load_strides[x]) == k:
+                    local[x] = self._load(view, load_strides[x], k, depth, overwritten)
+            for r in reductions:
+                if r.local_from == k < depth:
+                    self.emit(1 + k, f"{r.name} = {self.start_of(r.node)}")
+            if k < depth:
+                low, high = self.share(loops.sizes[k]) if k == 0 else ("0", str(loops.sizes[k]))
+                ends = high if low == "0" else f"{low}, {high}"
+                self.emit(1 + k, f"for {LETTERS[k]} in range({ends}):")
+        for node in kernel.nodes:
+            if node.primitive.kind != "map":
+                continue
+            local[node] = f"{self.label(node)}_"
+            code = self.expression(node, [local[x] for x in node.inputs])
+            self.emit(1 + depth, f"{local[node]} = {code}")
+            if node in stored:
+                place = self.name(self.plan.in_place.get(node, node))
+                self.emit(1 + depth, f"{place}[{index(store_strides)}] = {local[node]}")
+        for r in reductions:
+            self._accumulate(r, local[r.node.inputs[0]], 1 + depth, depth)
+        for k in reversed(range(depth)):
+            for r in reductions:
+                if r.local_from == k:
+                    self._finish(r, 1 + k)
+
+    def _load(
+        self, view: View, strides: Sequence[int], at: int, depth: int, overwritten: set[Node]
+    ) -> str:
+        """Return the text of an entry; what does not change in the inner loops is read before."""
+        if is_literal(view.root):
+            return self.literal(view.root)
+        entry = f"{self.name(view.root)}[{index(strides, view.offset)}]"
+        if at == depth and view.root not in overwritten:
+            return entry
+        name = self.local(f"{self.name(view.root)}_at")
+        self.emit(1 + at, f"{name} = {entry}")
+        return name
+
+    def _accumulate(self, r: Reduction, value: str, inner: int, depth: int) -> None:
+        if r.local_from < depth:
+            self.emit(inner, f"{r.name} = {self.combined(r.node, r.name, value)}")
+        else:
+            entry = f"{r.place}[{index(r.strides)}]"
+            self.emit(inner, f"{entry} = {self.combined(r.node, entry, value)}")
+
+    def _finish(self, r: Reduction, depth: int) -> None:
+        entry = f"{r.place}[{index(r.strides[: r.local_from])}]"
+        value = self.combined(r.node, entry, r.name) if r.adds else r.name
+        self.emit(depth, f"{entry} = {value}")
+
+    def combined(self, node: Node, so_far: str, value: str) -> str:
+        """Return the text of what a reduction makes of two values."""
+        step = (node.primitive.combine or ("0", "{0} + {1}"))[1]
+        if step == "{0} + {1}" and dtypes.is_float(node.dtype):
+            return f"add({so_far}, {value})"
+        return step.format(so_far, value)
+
+    def expression(self, node: Node, operands: Sequence[str]) -> str:
+        """Return the scalar code of an elementwise node."""
+        p = node.primitive
+        if p.code is None:
+            raise CompileError(f"{node.op} has no code for this target; use target='numpy'")
+        settings = {k: v.name if hasattr(v, "name") else repr(v) for k, v in node.settings.items()}
+        code = p.code
+        if dtypes.FLOAT32 in (node.dtype, *(x.dtype for x in node.inputs)):
+            code = _LITERAL.sub(r"float32(\1)", code)
+            if self.math == "fast":
+                code = _FUNCTION.sub(lambda m: FAST.get(m[1], m[1]) + "(", code)
+            settings = {k: f"float32({v})" if _LITERAL.fullmatch(v.lstrip("-")) else v
+                        for k, v in settings.items()}  # fmt: skip
+        text = code.format(*operands, **settings)
+        return text[1:-1] if enclosed(text) else text
