@@ -64,7 +64,7 @@ def _values(tally: Tally) -> str:
         return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
     if tally.low == tally.high:
         return f"always {tally.low:.6g}"
-    return f"{tally.low:.6g} to {tally.high:.6g}, mean {tally.mean:.4g}, σ {tally.deviation:.4g}"
+    return f"{tally.low:.4g} to {tally.high:.4g}, mean {tally.mean:.4g}, σ {tally.deviation:.3g}"
 
 
 def _goal(tally: Tally, target: Target) -> str:

@@ -2,6 +2,10 @@
 
 Each function returns a matplotlib figure; ``figure.savefig("name.png")`` writes it. They need the
 extra ``plot``, ``pip install 'graphgrad[plot]'``, and no screen.
+
+>>> from graphgrad import plots
+>>> figure = plots.curves({"loss": [0.9, 0.5, 0.4], "val_loss": [1.0, 0.7, 0.8]})
+>>> figure.savefig("curves.png")  # doctest: +SKIP
 """
 
 from __future__ import annotations
