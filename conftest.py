@@ -3,3 +3,4 @@
 from importlib.util import find_spec
 
 collect_ignore = [] if find_spec("anywidget") else ["graphgrad/stepping/frontend.py"]
+collect_ignore_glob = [] if find_spec("matplotlib") else ["graphgrad/plots/*"]

@@ -36,7 +36,7 @@ from graphgrad.primitive import TABLE as PRIMITIVES
 from graphgrad.primitive import Primitive
 
 if TYPE_CHECKING:
-    from graphgrad import nn
+    from graphgrad import nn, plots
     from graphgrad.compiler.executor import compile
     from graphgrad.drawing.figure import draw
     from graphgrad.drawing.film import film
@@ -86,8 +86,8 @@ display.NOTEBOOK = lambda: importlib.import_module("graphgrad.drawing.notebook")
 
 
 def __getattr__(name: str) -> Any:
-    if name == "nn":
-        return importlib.import_module("graphgrad.nn")
+    if name in ("nn", "plots"):
+        return importlib.import_module(f"graphgrad.{name}")
     if name not in _LATER:
         raise AttributeError(f"module 'graphgrad' has no attribute {name!r}")
     value = getattr(importlib.import_module(_LATER[name]), name)
@@ -96,7 +96,7 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LATER, "nn"})
+    return sorted({*globals(), *_LATER, "nn", "plots"})
 
 
 __all__ = [
@@ -104,9 +104,9 @@ __all__ = [
     "check_gradient", "compile", "const", "conv2d", "conv2d_input", "conv2d_kernel", "derive",
     "draw", "errors", "evaluate", "expand", "film", "fold", "from_sympy", "functions", "grad",
     "gradient", "hessian", "jacobian", "jvp", "ledger", "logsumexp", "matmul", "max", "mean", "min",
-    "mistakes", "nn", "ops", "outer", "parse", "parse_value", "play", "prod", "random_uniform",
-    "scatter_add", "scope", "step", "stepper", "sum", "take", "tape", "to_networkx", "to_sympy",
-    "var", "verify", "vjp", "windows",
+    "mistakes", "nn", "ops", "outer", "parse", "parse_value", "play", "plots", "prod",
+    "random_uniform", "scatter_add", "scope", "step", "stepper", "sum", "take", "tape",
+    "to_networkx", "to_sympy", "var", "verify", "vjp", "windows",
 ]  # fmt: skip
 __all__ += functions.__all__ + ops.activation.__all__ + ops.arithmetic.__all__
 __all__ += ops.elementwise.__all__ + ops.shape.__all__

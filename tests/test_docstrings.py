@@ -8,7 +8,7 @@ import pytest
 import graphgrad as gg
 from graphgrad.primitive import TABLE
 
-MODULES = {"errors", "functions", "gradient", "nn", "ops", "PRIMITIVES"}
+MODULES = {"errors", "functions", "gradient", "nn", "ops", "plots", "PRIMITIVES"}
 PUBLIC = sorted({*gg.__all__} - MODULES)
 OPTIONS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 

@@ -63,6 +63,7 @@ from graphgrad.nn.schedules import (
     WarmUp,
 )
 from graphgrad.nn.sequential import Sequential
+from graphgrad.nn.tables import read_csv
 
 __all__ = [
     "L1",
@@ -132,4 +133,5 @@ __all__ = [
     "Zeros",
     "datasets",
     "load_model",
+    "read_csv",
 ]  # fmt: skip
