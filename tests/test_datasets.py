@@ -29,6 +29,16 @@ def test_shapes_types_and_seeds(make):
 
 
 @each
+def test_the_order_of_examples_says_nothing(make):
+    """So that the last examples, which validation takes, are like the first."""
+    X, y = make(2000)
+    for k in range(y.max() + 1):
+        first, last = np.array_split(X[y == k], 2)
+        apart = np.abs(first.mean(0) - last.mean(0)) / (X[y == k].std(0) / np.sqrt(len(first)))
+        assert apart.max() < 5
+
+
+@each
 def test_the_global_generator_is_left_alone(make):
     np.random.seed(5)
     before = np.random.get_state()[1].copy()

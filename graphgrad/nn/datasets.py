@@ -37,7 +37,7 @@ def moons(n: int = 200, noise: float = 0.1, seed: int = 0) -> Arrays:
         ((6, 2), [0, 0, 0, 1, 1, 1])
     """
     random, y = _start(n, 2, noise, seed)
-    angle = math.pi * _even(y, 2)
+    angle = math.pi * _even(random, y, 2)
     upper = np.stack([np.cos(angle), np.sin(angle)], 1)
     lower = np.stack([1 - np.cos(angle), 0.5 - np.sin(angle)], 1)
     return _noisy(random, np.where(y[:, None] == 0, upper, lower), y, noise)
@@ -88,7 +88,7 @@ def spirals(
         ((9, 2), [3, 3, 3])
     """
     random, y = _start(n, classes, noise, seed)
-    along = 0.1 + 0.9 * _even(y, classes)
+    along = 0.1 + 0.9 * _even(random, y, classes)
     angle = 2 * math.pi * (turns * along + y / classes)
     return _noisy(random, along[:, None] * np.stack([np.cos(angle), np.sin(angle)], 1), y, noise)
 
@@ -231,11 +231,11 @@ def _start(n: int, classes: int, noise: float, seed: int) -> tuple[np.random.Gen
     return random, random.permutation(np.arange(n) % classes)
 
 
-def _even(y: Any, classes: int) -> Any:
-    """Return numbers from 0 to 1, evenly spaced within each class."""
+def _even(random: np.random.Generator, y: Any, classes: int) -> Any:
+    """Return numbers from 0 to 1, evenly spaced within each class, in random order."""
     place = np.empty(len(y))
     for k in range(classes):
-        place[y == k] = np.linspace(0, 1, np.count_nonzero(y == k))
+        place[y == k] = random.permutation(np.linspace(0, 1, np.count_nonzero(y == k)))
     return place
 
 
