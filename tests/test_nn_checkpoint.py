@@ -237,11 +237,11 @@ class Backup(nn.BackupAndRestore):
         Killer.left -= 1
         if Killer.left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
-    def on_epoch_end(self, epoch, logs):
-        super().on_epoch_end(epoch, logs)
+    def save_epoch(self):
+        super().save_epoch()
         self.after()
-    def on_pause(self):
-        super().on_pause()
+    def save_batch(self, batch):
+        super().save_batch(batch)
         self.after()
 
 X, y = data()

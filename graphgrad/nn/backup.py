@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -42,13 +43,20 @@ class BackupAndRestore(Callback):
         self.restored = self.filepath.exists()
         return self.model.restore(self.filepath) if self.restored else None
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        """Save; `fit` calls this callback last, so that the others are saved with this epoch."""
+    def save_epoch(self) -> None:
+        """Save at the end of an epoch, when all other callbacks have seen it."""
         self.model.save(self.filepath)
 
-    def on_pause(self) -> None:
-        """Save in the middle of an epoch."""
-        self.model.save(self.filepath)
+    def save_batch(self, batch: int) -> None:
+        """Save in the middle of an epoch, if it is time."""
+        if self.save_freq != "epoch" and batch % self.save_freq == 0:
+            self.model.save(self.filepath)
+
+    def batches_left(self, batch: int) -> int:
+        """Return after how many batches the next save in the middle of an epoch is due."""
+        if self.save_freq == "epoch":
+            return sys.maxsize
+        return int(self.save_freq - batch % self.save_freq)
 
     def on_train_end(self, history: Any) -> None:
         """Remove the backup, unless somebody interrupted the training."""

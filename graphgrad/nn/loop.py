@@ -46,12 +46,11 @@ class Loop:
         self.epoch, self.batch = epochs.start, 0
         self._results: list[Any] = []  # of the present epoch: (1 + sums, steps) each
         self._sizes: list[Any] = []
-        backups = [c for c in callbacks if isinstance(c, BackupAndRestore)]
-        self.callbacks = [*(c for c in callbacks if c not in backups), *backups]
-        self._backups = [c for c in backups if c.save_freq != "epoch"]
+        self.callbacks = callbacks
+        self._backups = [c for c in callbacks if isinstance(c, BackupAndRestore)]
         self._by_batch = [c for c in callbacks if overrides(c, "on_train_batch_end")]
         self._by_epoch = [
-            c for c in self.callbacks
+            c for c in callbacks
             if overrides(c, "on_epoch_end") or overrides(c, "on_epoch_begin")
         ]  # fmt: skip
         self._steps = 1
@@ -79,11 +78,11 @@ class Loop:
 
     def _begin(self) -> None:
         """Begin the callbacks, anew or from a backup."""
-        backup = next((c for c in self.callbacks if isinstance(c, BackupAndRestore)), None)
-        state = backup.find() if backup is not None else None
-        if state is not None:
-            self.restore(state)
-            return
+        for backup in self._backups:
+            state = backup.find()
+            if state is not None:
+                self.restore(state)
+                return
         for c in self.callbacks:
             c.on_train_begin()
 
@@ -122,8 +121,7 @@ class Loop:
             self._close(whole)
             return
         for c in self._backups:
-            if self.batch % c.save_freq == 0:
-                c.on_pause()
+            c.save_batch(self.batch)
 
     def _close(self, count: int) -> None:
         """End one epoch, or several at once."""
@@ -141,15 +139,20 @@ class Loop:
         self.epoch, self.batch = first + count, 0
         self._results, self._sizes = [], []
         self.model.epochs_done += count
+        if self._by_epoch:
+            shared = {k: v[0] for k, v in logs.items()}  # callbacks may add numbers of their own
+            for c in self._by_epoch:
+                c.on_epoch_end(first, shared)
+            logs = {k: [v] for k, v in shared.items()}
         self.history.add(first, count, logs)
-        for c in self._by_epoch:
-            c.on_epoch_end(first, {k: v[0] for k, v in logs.items()})
+        for c in self._backups:
+            c.save_epoch()
         self.progress.epoch(self, logs)
 
     def _whole_epochs(self) -> int:
         """Return how many whole epochs the next chunk may hold."""
-        alone = self._by_epoch or self._by_batch or self.validate is not None or self.batch
-        if alone or not self.source.foreseen:
+        looked_at = self._by_epoch or self._by_batch or self._backups or self.validate
+        if looked_at or self.batch or not self.source.foreseen:
             return 1
         return max(1, min(self._steps // self.source.steps, self.epochs.stop - self.epoch))
 
@@ -157,8 +160,7 @@ class Loop:
         """Return how many batches the next chunk may hold."""
         if self._by_batch:
             return 1
-        until = [c.save_freq - self.batch % c.save_freq for c in self._backups]
-        return min([self._steps, *until])
+        return min([self._steps, *(c.batches_left(self.batch) for c in self._backups)])
 
     # -- saved and taken up again ------------------------------------------------------------
 

@@ -2,7 +2,8 @@
 
 A permutation P is drawn by sorting random words, which costs more than a small network's steps.
 So one P serves `LIFE` epochs: in each, the order is i ↦ P[P[i + a] + b] (all modulo n) with two
-random shifts a and b, which is one gather.
+random shifts a and b, which is one gather. Few examples have too few shifts, and are cheap to
+sort: they get a permutation of their own in every epoch.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from graphgrad.ops.random import bits
 __all__ = ["Shuffle"]
 
 LIFE = 32
-"""Epochs that share a permutation."""
+"""Epochs that are drawn at once."""
+FEW = 256
+"""Up to so many examples every epoch has a permutation of its own."""
 STREAM = 0x5348_5546_464C_4500
 """What sets these seeds apart from those of layers."""
 
@@ -39,7 +42,8 @@ class Shuffle:
     def __init__(self, n: int, seed: int) -> None:
         self.n, self.seed = n, (seed ^ STREAM) & (2**64 - 1)
         self._life = -1
-        self._twice: Any = None
+        self._orders: Any = None  # of few examples, one row per epoch
+        self._twice: Any = None  # P and P again, so that no index need be taken modulo n
         self._shifts: Any = None
 
     def order(self, epoch: int) -> Any:
@@ -47,14 +51,20 @@ class Shuffle:
         life, k = divmod(epoch, LIFE)
         if life != self._life:
             self._draw(life)
+        if self.n <= FEW:
+            return self._orders[k]
         a, b = self._shifts[k]
         n, twice = self.n, self._twice
         return np.take(twice[b : b + n], twice[a : a + n])
 
     def _draw(self, life: int) -> None:
-        words = bits(self.n + 2 * LIFE, life, self.seed)
-        permutation = np.argsort(words[: self.n], kind="stable")
-        self._twice = np.concatenate([permutation, permutation])
-        self._shifts = (words[self.n :] % np.uint64(max(self.n, 1))).astype(int).reshape(-1, 2)
-        self._shifts = self._shifts.tolist()
+        n = self.n
+        if n <= FEW:
+            words = bits(n * LIFE, life, self.seed).reshape(LIFE, n)
+            self._orders = np.argsort(words, kind="stable")
+        else:
+            words = bits(n + 2 * LIFE, life, self.seed)
+            permutation = np.argsort(words[:n], kind="stable")
+            self._twice = np.concatenate([permutation, permutation])
+            self._shifts = (words[n:] % np.uint64(n)).astype(int).reshape(-1, 2).tolist()
         self._life = life

@@ -229,22 +229,27 @@ class Trainable(Network):
                 did, and the network has the parameters from before.
         """
         source: Table | Stream
+        validate = None
         if y is None:
             source, weighted = self._stream(x, steps_per_epoch, batch_size)
         else:
             arrays = self._arrays(x, y, sample_weight, class_weight)
             weighted = sample_weight is not None or class_weight is not None
             if validation_split and validation_data is None:
-                arrays, validation_data = _split(arrays, validation_split, weighted)
+                arrays, held = _split(arrays, validation_split)
+                validate = self._validation(held, weighted)
             batch = min(_positive("batch_size", batch_size or BATCH), len(arrays[0]))
             dtypes = self._dtypes(weighted)
             source = Table(arrays, dtypes, batch, shuffle, self.seed)
+        if validation_data is not None:
+            held = self._arrays(*validation_data)
+            validate = self._validation(held, len(validation_data) > 2)
         self._batch = source.batch
         self._example = source.example
         graph, step = self._compiled("fit", source.batch, not source.full, weighted)
         loop = Loop(
             self, graph, step, source, range(initial_epoch, epochs), _listed(callbacks, self),
-            self._validation(validation_data), progress_for(verbose),
+            validate, progress_for(verbose),
         )  # fmt: skip
         self.history, self.loop = loop.history, loop
         try:
@@ -282,13 +287,9 @@ class Trainable(Network):
         ]
         return source, weighted
 
-    def _validation(self, data: Any) -> Any:
-        """Return a function that evaluates the validation data; None without any."""
-        if data is None:
-            return None
-        x, y, *weight = data
-        arrays = self._arrays(x, y, *weight)
-        return lambda: self._evaluated(arrays, bool(weight), self._batch)
+    def _validation(self, arrays: list[Any], weighted: bool) -> Any:
+        """Return a function that evaluates the validation data."""
+        return lambda: self._evaluated(arrays, weighted, self._batch)
 
     def _evaluated(self, arrays: list[Any], weighted: bool, batch: int | None) -> dict[str, float]:
         table = Table(arrays, self._dtypes(weighted), batch or self._batch or BATCH)
@@ -361,7 +362,7 @@ def _listed(callbacks: Any, model: Any) -> list[Callback]:
     return found
 
 
-def _split(arrays: list[Any], share: float, weighted: bool) -> tuple[list[Any], Any]:
+def _split(arrays: list[Any], share: float) -> tuple[list[Any], list[Any]]:
     """Return the first part of the arrays, and the last as validation data."""
     n = len(arrays[0])
     at = n - int(n * share)
