@@ -35,6 +35,8 @@ EXPONENTIALS = "difference expands to 0, written by exponentials"
 SIMPLIFIED = "difference simplifies to 0"
 HEAVIEST = 3000
 """Terms of the largest expansion that is tried."""
+MOST = 10**9
+"""What larger weights are counted as."""
 SIMPLE = 80
 """Operations of the largest formula that goes to SymPy's simplifier."""
 UNWATCHED = 8000
@@ -153,14 +155,24 @@ def weight(e: Any) -> int:
         >>> weight((x + y) ** 3), weight((x + 1) ** 10**9) > HEAVIEST
         (8, True)
     """
-    if e.is_Add:
-        return min(sum(map(weight, e.args)), 10**9)
-    if e.is_Mul:
-        product = 1
-        for a in e.args:
-            product = min(product * weight(a), 10**9)
-        return product
-    if e.is_Pow and e.exp.is_Integer and e.exp > 0:
-        inner = weight(e.base)
-        return 1 if inner == 1 else min(inner ** min(int(e.exp), 30), 10**9)
-    return 1
+    return _weight(e, {})
+
+
+def _weight(e: Any, known: dict[int, int]) -> int:
+    """Return the weight; parts that are used many times are weighed once."""
+    if not (e.is_Add or e.is_Mul or e.is_Pow):
+        return 1
+    if id(e) not in known:
+        if e.is_Add:
+            found = sum(_weight(a, known) for a in e.args)
+        elif e.is_Mul:
+            found = 1
+            for a in e.args:
+                found = min(found * _weight(a, known), MOST)
+        elif e.exp.is_Integer and e.exp > 0:
+            inner = _weight(e.base, known)
+            found = 1 if inner == 1 else inner ** min(int(e.exp), 30)
+        else:
+            found = 1
+        known[id(e)] = min(found, MOST)
+    return known[id(e)]

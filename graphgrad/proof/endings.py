@@ -49,7 +49,7 @@ class Endings:
         self.order = ancestors(y)
         self.whole = Whole(y, budget)
         self.formulas = Formulas(self.whole, words)
-        self.reaches = Reaches(self.order, words, found, self.formulas.parts)
+        self.reaches = Reaches(self.order, words, found, self.formulas.parts, budget)
         self._here = self._numbers_here()
 
     def rows(self) -> Iterator[Row]:
@@ -120,7 +120,8 @@ class Endings:
             return self._agreed(x, proof, found[0].method, scalar)
         first = bad[0]
         numbers = f"{number(first.actual, 6)} against {number(first.expected, 6)}"
-        if proof.status == UNDECIDED and not self.reaches.of(x)[1]:
+        finite = bool(np.isfinite(first.actual) and np.isfinite(first.expected))
+        if proof.status == UNDECIDED and finite and not self.reaches.of(x)[1]:
             values = (number_of(first.expected), number_of(first.actual))
             point = {
                 n.name: sp.Float(float(refresh(n)), 17) for n in self.whole.leaves if not n.shape

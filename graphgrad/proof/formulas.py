@@ -70,16 +70,18 @@ class Formulas:
 
     def of(self, x: Node) -> Shown:
         """Return both forms of the derivative towards a variable."""
+        if not self._seconds:
+            return Shown(self._size, "")
         derivative, gradient = self._expressions(x)
         formula, rule = _text(derivative, x), _text(gradient, x)
         tex = {"where": partial_latex(*(latex_name(self.words.names[n]) for n in (self.y, x)))}
         tex |= {"formula": _latex(derivative, x)} if formula else {}
         if rule:
-            return Shown(formula or self._size(), rule, {**tex, "rule": _latex(gradient, x)})
+            return Shown(formula or self._size, rule, {**tex, "rule": _latex(gradient, x)})
         mark = self._by_letters(x)
         if mark is not None:
-            return Shown(formula or self._size(), str(mark), {**tex, "rule": latex_of(mark)})
-        return Shown(formula or self._size(), self._nodes(x), tex)
+            return Shown(formula or self._size, str(mark), {**tex, "rule": latex_of(mark)})
+        return Shown(formula or self._size, self._nodes(x), tex)
 
     def _expressions(self, x: Node) -> tuple[Any, Any]:
         """Return SymPy's derivative and the gradient graph as expressions, where they are short.
@@ -123,6 +125,7 @@ class Formulas:
             return None
         return shown if len(str(shown)) <= LONGEST else None
 
+    @cached_property
     def _size(self) -> str:
         size, _ = tree_size([self.y])
         return f"(too long: derivative of {size:,} operations)" if size < 10**9 else "(too long)"

@@ -165,6 +165,12 @@ def _heaviside(x: Any, at_zero: Any = None) -> Any:
     return MPF(1) if x > 0 else MPF(0) if x < 0 else half
 
 
+def _floor(x: Any) -> Any:
+    if x and CONTEXT.mag(x) > LARGEST:
+        raise OutsideError(f"floor({CONTEXT.nstr(x, 5)}) jumps too often to be differenced")
+    return CONTEXT.floor(x)
+
+
 def _log(x: Any) -> Any:
     if x <= 0:
         raise OutsideError("the logarithm of a number that is not positive")
@@ -189,6 +195,7 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "StrictLessThan": operator.lt,
     "Unequality": operator.ne,
     "exp": _exp,
+    "floor": _floor,
     "log": _log,
     "sign": _sign,
 }

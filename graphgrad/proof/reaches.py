@@ -15,7 +15,7 @@ from sympy.core.relational import Relational
 from graphgrad import dtypes
 from graphgrad.graph import Node
 from graphgrad.ops.define import Elementwise
-from graphgrad.proof.budget import attempt
+from graphgrad.proof.budget import Budget, attempt
 from graphgrad.proof.domains import Condition, always
 from graphgrad.proof.entries import held
 from graphgrad.proof.exact import template
@@ -39,6 +39,7 @@ class Reaches:
         words: their names.
         found: what was proved about the edges into each node.
         parts: the nodes as SymPy expressions, where the graph is small.
+        budget: the time that may be spent; a tenth of what is left for one condition.
     """
 
     def __init__(
@@ -47,12 +48,14 @@ class Reaches:
         words: Words,
         found: Mapping[Node, Sequence[Proof]],
         parts: Mapping[Node, Any],
+        budget: Budget,
     ):
         self.order, self.words, self.found, self.parts = order, words, found, parts
+        self.budget = budget
 
     def of(self, x: Node) -> tuple[str, str]:
         """Return where the whole derivative towards x holds, and a note on the current values."""
-        if len(self.order) > LARGEST:
+        if len(self.order) > LARGEST or not self.budget.late(0.1):
             return "where all edges do", ""
         reached = {x}
         texts: dict[str, str] = {}
@@ -103,7 +106,8 @@ class Reaches:
         if not c.symbols <= set(values):
             return False
         inner = Condition(c.kind, tuple(p.xreplace(values) for p in c.parts))
-        return bool(attempt(lambda: always(inner), 0.5, False))
+        seconds = min(0.5, self.budget.late(0.1) / 10)
+        return bool(attempt(lambda: always(inner), seconds, False))
 
 
 def _of_mask(node: Node) -> list[Proof]:

@@ -18,6 +18,7 @@ from sympy.core.relational import Relational
 from sympy.logic.boolalg import BooleanFunction
 
 from graphgrad.primitive import Primitive, Settings
+from graphgrad.proof.budget import Budget
 from graphgrad.proof.decide import HEAVIEST, reduced, weight
 from graphgrad.proof.exact import exact, formula, template
 
@@ -49,9 +50,12 @@ class Sides:
             with its letter and the formulas on the two sides; `settled` puts them in.
     """
 
-    def __init__(self, path: Sequence[int] | None = None):
-        """Take the sides in `path` for the switches in order, then 1; letters when it is None."""
-        self.path = path
+    def __init__(self, path: Sequence[int] | None = None, clock: Budget | None = None):
+        """Take the sides in `path` for the switches in order, then 1; letters when it is None.
+
+        When the clock has run out, the next switch raises ManySidesError.
+        """
+        self.path, self.clock = path, clock
         self.switches: dict[Any, Any] = {}
         self.apart: dict[Any, None] = {}
         self.steps: dict[Any, Any] = {}
@@ -95,6 +99,8 @@ class Sides:
         """Return 1 on the side where s > 0, 0 where s < 0, or the letter; None where s is 0."""
         if s == 0:
             return None
+        if self.clock is not None and not self.clock.left:
+            raise ManySidesError("time was up")
         if s.could_extract_minus_sign():
             opposite = self.positive(-s)
             return None if opposite is None else 1 - opposite

@@ -9,6 +9,7 @@ Which one spoke is said.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from graphgrad.errors import TooLargeError
 from graphgrad.gradient import vjp
 from graphgrad.graph import VARIABLE, Node, ancestors, const, refresh, var
 from graphgrad.proof.bridge import check_constants, symbols_of, tree_size
-from graphgrad.proof.budget import Budget
+from graphgrad.proof.budget import Budget, attempt
 from graphgrad.proof.decide import vanishes
 from graphgrad.proof.entries import boxed, each, run
 from graphgrad.proof.partials import CHECKED, POINTS, PROVED, UNDECIDED, WRONG, Proof, on_sides
@@ -151,20 +152,22 @@ class Whole:
         """Return the proofs by algebra, made in what the budget leaves beside the reserve."""
         found: dict[Node, str] = {}
         limit = Budget(max(self.budget.left * 0.95 - reserve, 1e-3))
-        sides = Sides()  # letters: all sides of all kinks at once
-        total: Any = None
-        gradients: dict[Node, Any] = {}
-        try:
-            total, gradients = self._on_side(sides)
-        except ManySidesError:
-            pass
-        except TooLargeError as problem:
-            self.samples.why = str(problem)
-            return {}
+        sides = Sides(clock=Budget(limit.left / 2))  # letters: all sides of all kinks at once
+        total, gradients = self._at_once(sides)
         for x in self.leaves:
             if self.samples.seen[x].wrong is None and limit.left:
                 found[x] = self._algebra(x, total, gradients, sides, limit)
         return found
+
+    def _at_once(self, sides: Sides) -> tuple[Any, dict[Node, Any]]:
+        """Return formula and gradients with letters for sides; None where that is not possible."""
+        try:
+            return self._on_side(sides)
+        except ManySidesError:
+            return None, {}
+        except TooLargeError as problem:
+            self.samples.why = str(problem)
+            return None, {}
 
     def _algebra(
         self, x: Node, total: Any, gradients: dict[Node, Any], sides: Sides, limit: Budget
@@ -174,9 +177,12 @@ class Whole:
             method = self._matches(x, total, gradients[x], sides, limit)
             if method:
                 return method + across(len(sides.switches))
-            if not 0 < len(sides.switches) <= FEW_SWITCHES:
+            if not sides.switches:
                 return ""
-        return self._side_by_side(x, limit)
+        if len(sides.switches) > FEW_SWITCHES:
+            return ""
+        one_by_one: str = attempt(lambda: self._side_by_side(x, limit), limit.left, "")
+        return one_by_one
 
     def _side_by_side(self, x: Node, limit: Budget) -> str:
         methods: dict[str, None] = {}
@@ -196,11 +202,16 @@ class Whole:
         for s, g in zip(self._letters()[x].ravel(), gradient.ravel(), strict=True):
             if not limit.left:
                 return ""
-            method = vanishes(sp.diff(total, s) - g, sides.letters, limit.left)
+            gap = attempt(partial(_gap, total, s, g), limit.left)
+            method = "" if gap is None else vanishes(gap, sides.letters, limit.left)
             if not method:
                 return ""
             methods[method] = None
         return max(methods, key=len, default="no entries")
+
+
+def _gap(total: Any, s: Any, gradient: Any) -> Any:
+    return sp.diff(total, s) - gradient
 
 
 def _real(s: Any) -> Any:
