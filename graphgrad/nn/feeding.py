@@ -165,10 +165,10 @@ class Table:
     def chunk(self, epoch: int, start: int, steps: int, epochs: int = 1) -> Chunk:
         """Return batches `start` … of an epoch, or the whole of several epochs."""
         stop = min(start + steps, self.steps)
-        rows = np.concatenate(
-            [self._rows(e)[start * self.batch : stop * self.batch]
-             for e in range(epoch, epoch + epochs)]
-        ).reshape(-1, self.batch)  # fmt: skip
+        rows = np.empty((epochs, (stop - start) * self.batch), np.int64)
+        for k, out in enumerate(rows):
+            self._order(epoch + k, start * self.batch, out)
+        rows = rows.reshape(-1, self.batch)
         sizes = np.full(len(rows), self.batch)
         mask = None
         if not self.full:
@@ -185,12 +185,15 @@ class Table:
         ]
         return Chunk(picked, None, mask, sizes)
 
-    def _rows(self, epoch: int) -> Any:
-        order = np.arange(self.n) if self._shuffle is None else self._shuffle.order(epoch)
-        if self.full:
-            return order
-        missing = -self.n % self.batch
-        return np.concatenate([order, np.resize(order, missing)])
+    def _order(self, epoch: int, start: int, out: Any) -> None:
+        """Write the rows from place `start` on."""
+        there = min(len(out), self.n - start)
+        if self._shuffle is None:
+            out[:there] = np.arange(start, start + there)
+        else:
+            self._shuffle.write(epoch, start, out[:there])
+        if there < len(out):
+            out[there:] = np.resize(out[:there], len(out) - there)  # rows that only fill up
 
 
 class Stream:

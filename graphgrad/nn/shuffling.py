@@ -16,7 +16,7 @@ from graphgrad.ops.random import bits
 
 __all__ = ["Shuffle"]
 
-LIFE = 32
+LIFE = 64
 """Epochs that are drawn at once."""
 FEW = 256
 """Up to so many examples every epoch has a permutation of its own."""
@@ -48,23 +48,31 @@ class Shuffle:
 
     def order(self, epoch: int) -> Any:
         """Return the permutation of an epoch."""
+        out = np.empty(self.n, np.int64)
+        self.write(epoch, 0, out)
+        return out
+
+    def write(self, epoch: int, start: int, out: Any) -> None:
+        """Write the permutation of an epoch from place `start` on, as much as fits into `out`."""
         life, k = divmod(epoch, LIFE)
         if life != self._life:
             self._draw(life)
-        if self.n <= FEW:
-            return self._orders[k]
+        n, stop = self.n, start + len(out)
+        if n <= FEW:
+            out[:] = self._orders[k, start:stop]
+            return
         a, b = self._shifts[k]
-        n, twice = self.n, self._twice
-        return np.take(twice[b : b + n], twice[a : a + n])
+        # "clip" (nothing is out of range) lets NumPy write to `out` without a copy between.
+        self._twice[b : b + n].take(self._twice[a + start : a + stop], 0, out, "clip")
 
     def _draw(self, life: int) -> None:
         n = self.n
         if n <= FEW:
             words = bits(n * LIFE, life, self.seed).reshape(LIFE, n)
-            self._orders = np.argsort(words, kind="stable")
+            self._orders = np.argsort(words)
         else:
             words = bits(n + 2 * LIFE, life, self.seed)
-            permutation = np.argsort(words[:n], kind="stable")
+            permutation = np.argsort(words[:n])
             self._twice = np.concatenate([permutation, permutation])
             self._shifts = (words[n:] % np.uint64(n)).astype(int).reshape(-1, 2).tolist()
         self._life = life
