@@ -67,7 +67,7 @@ def landscape(
         labels = ["random direction 1", "random direction 2"]
     else:
         raise GraphError(f"directions {directions!r}: expected 'random', or 'path' with a path")
-    walked = projected(points, center, axes2) if points else np.zeros((1, 2))
+    walked = projected([*(points or []), center], center, axes2)
     sides = _sides(walked, span if directions == "random" else 0.0, resolution)
     height = _height(model, X, y, center, axes2)
     heights = np.array([[height(a, b) for a in sides[0]] for b in sides[1]])
@@ -107,8 +107,9 @@ def _drawn(
     page.colorbar(filled, ax=left, label=what)
     _relief(right, sides, heights, what)
     # A little above the surface, or the surface would hide half the line's width.
-    _walk(left, walked.T)
-    _walk(right, [*walked.T, on_path + 0.01 * np.ptp(finite if not steep else np.log10(finite))])
+    lifted = on_path + 0.01 * float(np.nanmax(heights) - np.nanmin(heights))
+    _walk(left, walked[:-1].T, walked[-1])
+    _walk(right, [*walked[:-1].T, lifted[:-1]], [*walked[-1], lifted[-1]])
     inform(left, title, labels[0], labels[1], lines=False)
     left.legend(loc="upper right", frameon=True, framealpha=0.9)
     return page
@@ -131,24 +132,23 @@ def _relief(axes: Any, sides: Any, heights: Any, what: str) -> None:
     axes.plot_surface(*grid, heights, cmap="viridis", rcount=60, ccount=60, linewidth=0, alpha=0.9)
     inform(axes, "", "direction 1", "direction 2")
     axes.set_zlabel(what)
-    for axis in (axes.xaxis, axes.yaxis, axes.zaxis):
-        axis.labelpad = 9
+    for axis, pad in ((axes.xaxis, 7), (axes.yaxis, 7), (axes.zaxis, 10)):
+        axis.labelpad = pad
     axes.view_init(elev=38, azim=-60)
-    axes.set_box_aspect(None, zoom=0.88)
+    axes.set_box_aspect(None, zoom=0.84)
     axes.tick_params(labelsize=10)
     axes.locator_params(nbins=5)
 
 
-def _walk(axes: Any, path: Any) -> None:
-    """Draw a path and its end, in a plane or in space."""
-    if len(path[0]) > 1:
+def _walk(axes: Any, path: Any, end: Any) -> None:
+    """Draw a path and the trained network, in a plane or in space."""
+    if len(path[0]):
         axes.plot(*path, color="white", linewidth=4, zorder=9, solid_capstyle="round")
         axes.plot(
             *path, "o-", color=COLORS[1], markersize=4, linewidth=2, zorder=10,
             label="path of training",
         )  # fmt: skip
-    end = [values[-1:] for values in path]
     axes.plot(
-        *end, "*", color=COLORS[1], markersize=17, markeredgecolor="white", zorder=11,
-        label="trained network",
+        *([x] for x in end), "*", color=COLORS[1], markersize=17, markeredgecolor="white",
+        zorder=11, label="trained network",
     )  # fmt: skip
