@@ -23,6 +23,9 @@ from graphgrad.graph import Node
 
 __all__ = ["CpuRuntime"]
 
+SMALL = 4096
+"""Entries up to which inputs and outputs of a call are copied through buffers of the executor."""
+
 
 class CpuRuntime:
     """One compiled program with its memory.
@@ -55,11 +58,18 @@ class CpuRuntime:
             if n.op == "constant":
                 self._seen[n][...] = n._value
         self._outputs_at = SLOTS + PER_INPUT * len(program.inputs)
-        self._addresses = np.zeros(self._outputs_at + 2 * len(program.outputs) + 1, np.int64)
+        count_ = self._outputs_at + 2 * len(program.outputs) + 1
+        self._single, self._many = np.zeros((2, count_), np.int64)
         runner = module.run.address if hasattr(module, "run") else 0
         crew = pool(helpers, threads) if runner else 0
         fixed = [*map(_address, self._arenas), crew, runner, address("sgemm"), address("dgemm")]
-        self._addresses[: len(fixed)] = fixed
+        self._single[: len(fixed)] = self._many[: len(fixed)] = fixed
+        self._rooms = [_room(n) for n in program.inputs]
+        self._results = [_room(n) for n in program.outputs]
+        for k, room in enumerate(self._rooms):
+            self._single[SLOTS + PER_INPUT * k] = 0 if room is None else _address(room)
+        for k, room in enumerate(self._results):
+            self._single[self._outputs_at + k] = 0 if room is None else _address(room)
 
     def set(self, variable: Node, value: Any) -> None:
         """Copy a value into a variable's buffer, if any kernel reads or writes it."""
@@ -72,16 +82,23 @@ class CpuRuntime:
 
     def run(self, inputs: Sequence[Any]) -> list[Any]:
         """Run all kernels once and return the outputs."""
-        results = [np.empty(n.shape, n.dtype) for n in self.program.outputs]
-        table, at = self._addresses, SLOTS
-        for x in inputs:
-            table[at], table[at + 2] = _address(x), 0
+        table, at = self._single, SLOTS
+        for x, room in zip(inputs, self._rooms, strict=True):
+            if room is None:
+                table[at] = _address(x)
+            else:  # copying a few numbers takes less time than asking where they are
+                room[...] = x
             at += PER_INPUT
-        for y in results:
-            table[at] = _address(y)
+        results = []
+        for n, room in zip(self.program.outputs, self._results, strict=True):
+            y = np.empty(n.shape, n.dtype) if room is None else room
+            if room is None:
+                table[at] = _address(y)
+            results.append(y)
             at += 1
-        self._go(1)
-        return results
+        self._go(table, 1)
+        kept = zip(results, self._results, strict=True)
+        return [y if room is None else room.copy() for y, room in kept]
 
     def epoch(self, feed: Feed) -> list[Any]:
         """Run once per batch and return the outputs of all steps, one below the other."""
@@ -89,14 +106,14 @@ class CpuRuntime:
         results = [np.empty((feed.steps, *n.shape), n.dtype) for n in self.program.outputs]
         rooms = [np.empty(n.shape if rows else 0, n.dtype)
                  for n, rows in zip(nodes, feed.by_rows, strict=True)]  # fmt: skip
-        table = self._addresses
+        table = self._many
         table[SLOTS - 1] = _address(feed.rows)
         for k, (x, room) in enumerate(zip(feed.data, rooms, strict=True)):
             at = SLOTS + PER_INPUT * k
             table[at : at + 3] = _address(x), _address(room), int(feed.by_rows[k])
         at = self._outputs_at
         table[at : at + len(results)] = [_address(y) for y in results]
-        self._go(feed.steps)
+        self._go(table, feed.steps)
         return results
 
     def profile(self, inputs: Sequence[Any], seconds: float = 0.3) -> list[float]:
@@ -107,11 +124,13 @@ class CpuRuntime:
         timed = CpuRuntime(self.program, self.math, timed=True)
         parts = max((r.parts for r in self.schedule.regions), default=1)
         ticks = np.zeros((parts, len(self.fused.kernels)), np.int64)
-        timed._addresses[-1] = _address(ticks)
+        timed._single[-1] = _address(ticks)
         for v in self.program.states:
             timed.set(v, self.get(v) if v in self._seen else 0)
         timed.run(inputs)
-        found, rates, end = [], [], time.perf_counter() + seconds
+        found: list[Any] = []
+        rates: list[float] = []
+        end = time.perf_counter() + seconds
         while len(found) < 5 or (time.perf_counter() < end and len(found) < 1000):
             ticks[...] = 0
             begin, first = time.perf_counter(), helpers_clock()
@@ -120,12 +139,12 @@ class CpuRuntime:
             found.append(ticks.max(axis=0))
         return list(np.median(found, axis=0) * np.median(rates))
 
-    def _go(self, steps: int) -> None:
+    def _go(self, table: Any, steps: int) -> None:
         if self._calls_blas:
             with one_thread():
-                self._epoch(self._addresses, steps)
+                self._epoch(table, steps)
         else:
-            self._epoch(self._addresses, steps)
+            self._epoch(table, steps)
 
     def value(self, node: Node) -> Any:
         """Return the current numbers of a node that has a buffer of its own, or None."""
@@ -138,6 +157,11 @@ def _aligned(count: int, dtype: Any) -> Any:
     memory = np.zeros(max(count, 1) + extra, dtype)
     skip = -memory.__array_interface__["data"][0] % 64 // dtype.itemsize
     return memory[skip : skip + max(count, 1)]
+
+
+def _room(node: Node) -> Any:
+    """Return a buffer for a small input or output; None for a large one."""
+    return np.empty(node.shape, node.dtype) if node.size <= SMALL else None
 
 
 def _address(array: Any) -> int:

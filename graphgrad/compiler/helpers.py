@@ -158,37 +158,93 @@ def tile(rows, width):
 
             zero = cgutils.ir.Constant(vector, None)
             places = [pack(c, step(c_at, c_row, number(r))) for r in range(rows)]
-            totals = [cgutils.alloca_once(builder, vector) for r in range(rows)]
+            # an addition waits for the one before it, so few rows are summed in several strands
+            strands = max(1, 4 // rows)
+            totals = [[cgutils.alloca_once(builder, vector) for _ in range(rows)]
+                      for _ in range(strands)]
             again = builder.icmp_signed("!=", more, number(0))
             with builder.if_else(again) as (then, otherwise):
                 with then:
-                    for total, place in zip(totals, places):
+                    for total, place in zip(totals[0], places):
                         old = builder.load(place)
                         old.align = align
                         builder.store(old, total)
                 with otherwise:
-                    for total in totals:
+                    for total in totals[0]:
                         builder.store(zero, total)
+            for strand in totals[1:]:
+                for total in strand:
+                    builder.store(zero, total)
             undefined = cgutils.ir.Constant(vector, cgutils.ir.Undefined)
             same = cgutils.ir.Constant(cgutils.ir.VectorType(int32, width), None)
-            with cgutils.for_range(builder, k) as loop:
-                w = builder.load(pack(b, step(b_at, b_step, loop.index)))
+
+            def add_products(at_k, strand):
+                w = builder.load(pack(b, step(b_at, b_step, at_k)))
                 w.align = align
                 for r in range(rows):
-                    at = step(step(a_at, a_row, number(r)), a_step, loop.index)
+                    at = step(step(a_at, a_row, number(r)), a_step, at_k)
                     x = builder.load(builder.gep(a, [at]))
                     x = builder.insert_element(undefined, x, int32(0))
                     x = builder.shuffle_vector(x, undefined, same)
                     product = builder.fmul(x, w, flags=("contract",))
-                    total = builder.load(totals[r])
+                    total = builder.load(strand[r])
                     total = builder.fadd(total, product, flags=("contract",))
-                    builder.store(total, totals[r])
-            for total, place in zip(totals, places):
-                builder.store(builder.load(total), place).align = align
+                    builder.store(total, strand[r])
+
+            whole = builder.sdiv(k, number(strands))
+            with cgutils.for_range(builder, whole) as loop:
+                first = builder.mul(loop.index, number(strands))
+                for s in range(strands):
+                    add_products(builder.add(first, number(s)), totals[s])
+            done = builder.mul(whole, number(strands))
+            if strands > 1:
+                with cgutils.for_range(builder, builder.sub(k, done)) as loop:
+                    add_products(builder.add(done, loop.index), totals[0])
+            for r, place in enumerate(places):
+                total = builder.load(totals[0][r])
+                for strand in totals[1:]:
+                    total = builder.fadd(total, builder.load(strand[r]))
+                builder.store(total, place).align = align
             return context.get_dummy_value()
         i = types.intp
         return types.void(i, a, i, i, i, b, i, i, c, i, i, i), build
     return multiply
+
+
+def run_of(length, adds):
+    """Return a function that copies or adds so many entries that stand side by side."""
+    @intrinsic
+    def move(typing, c, c_at, a, a_at):
+        """c[c_at + i] = a[a_at + i], or += it, for all i < length."""
+        def build(context, builder, signature, args):
+            c, c_at, a, a_at = args
+            scalar = context.get_data_type(signature.args[0].dtype)
+            align = context.get_abi_sizeof(scalar)
+            a = make_array(signature.args[2])(context, builder, a).data
+            c = make_array(signature.args[0])(context, builder, c).data
+            begin, width = 0, 16
+            while begin < length:
+                while width > length - begin:
+                    width //= 2
+                vector = cgutils.ir.VectorType(scalar, width)
+                here = context.get_constant(types.intp, begin)
+
+                def part(data, at):
+                    place = builder.gep(data, [builder.add(at, here)])
+                    return builder.bitcast(place, vector.as_pointer())
+
+                value = builder.load(part(a, a_at))
+                value.align = align
+                if adds:
+                    old = builder.load(part(c, c_at))
+                    old.align = align
+                    value = builder.fadd(old, value)
+                builder.store(value, part(c, c_at)).align = align
+                begin += width
+            return context.get_dummy_value()
+        i = types.intp
+        return types.void(c, i, a, i), build
+    return move
 
 
 @intrinsic
@@ -346,6 +402,6 @@ EXPORTS = [
     "cfunc", "checked", "cos", "cosh", "cycles", "erf", "erfc", "exp", "exp32", "expm1", "expm132",
     "fill_uniform32", "fill_uniform64", "float32", "float64", "float_of_bits", "floor", "gemm",
     "inf", "int64", "log", "log1p", "log1p32", "log32", "math", "memory", "nan", "njit", "np",
-    "sin", "sinh", "spread", "sqrt", "tan", "tanh", "tanh32", "tile", "transpose16", "view",
+    "run_of", "sin", "sinh", "spread", "sqrt", "tan", "tanh", "tanh32", "tile", "transpose16", "view",
 ]  # fmt: skip
 """What kernels may use of it."""

@@ -57,9 +57,10 @@ def plan(program: Program, fused: Fused, times: Schedule) -> Plan:
         ]
         for n, region in shares.items():
             if n.dtype is dtype:
-                step, span = _share(n, region, times), times.time[fused.kernel_of[n]]
+                step = _share(n, region, times)
                 found.shares[n] = (0, step)
-                wanted.append(_Buffer(n, step * region.parts, (span, span), dtype, shared=True))
+                span = life[n] if n in times.private else times.span(region)
+                wanted.append(_Buffer(n, step * region.parts, span, dtype, shared=True))
         found.sizes[dtype] = _pack(wanted)
         for b in wanted:
             if b.shared:
@@ -124,9 +125,10 @@ def _reads_safely(
         return True
     if k == last:
         return all(view.is_whole and view.shape == v.shape for view, _ in read)
-    if k > last or times.time[kernel] > times.time[order[last]]:
+    if k > last:
         return False
-    if times.time[kernel] < times.time[order[last]]:
+    home = next(r for r in times.regions if order[last] in r.kernels)
+    if home.whole or kernel not in home.kernels:
         return True
     rows = times.rows[kernel]
     return rows == times.rows[order[last]] and all(
@@ -141,13 +143,21 @@ def _lives(
     stays = {fused.view(n).root for n in (*program.outputs, *program.updates.values())}
     for n in fused.stored:
         life[n] = None if n.is_leaf or n in stays else (len(fused.kernels), -1)
-    for kernel, now in times.time.items():
-        for node in kernel.nodes:
-            for x in (node, *node.inputs):
-                root = fused.view(x).root
-                span = life.get(root)
-                if span is not None:
-                    life[root] = (min(span[0], now), max(span[1], now))
+    for region in times.regions:
+        begin, end = times.span(region)
+        for kernel in region.kernels:
+            now = times.time[kernel]
+            for node in kernel.nodes:
+                for x in (node, *node.inputs):
+                    root = fused.view(x).root
+                    span = life.get(root)
+                    if span is None:
+                        continue
+                    # parts of a region run at different speeds, so all it touches is alive in all
+                    # of it, but for what each part has its own of
+                    alone = region.whole or root in times.private
+                    first, last = (now, now) if alone else (begin, end)
+                    life[root] = (min(span[0], first), max(span[1], last))
     return life
 
 

@@ -16,7 +16,7 @@ from graphgrad.graph import Node
 
 __all__ = ["Pen"]
 
-_OURS = re.compile(r"(group|result|low|high|tile)_?\d.*")
+_OURS = re.compile(r"(group|result|tile|copy|add)_?\d.*")
 """Names that the text makes with a number; its others end in an underscore, as no user's does."""
 
 
@@ -25,10 +25,11 @@ class Pen:
     """Lines written so far, and the names of buffers in them.
 
     Attributes:
+        before: lines that a part of a group begins with.
         outs: results that are written straight into the caller's arrays.
         used: the buffers that the function being written touches.
         routines: the BLAS routines it calls.
-        tiles: the sizes of tiles that any function uses.
+        tiles, runs: the sizes of tiles that any kernel uses, and moves of short rows.
         kernel, region: what is being written; no region for what runs at the end of a step.
         indent: how much deeper than usual lines are.
     """
@@ -41,11 +42,13 @@ class Pen:
     wide: bool = True
     timed: bool = False
     lines: list[str] = field(default_factory=list)
+    before: list[str] = field(default_factory=list)
     names: dict[Node, str] = field(default_factory=dict)
     taken: set[str] = field(default_factory=set)
     used: dict[Node, None] = field(default_factory=dict)
     routines: set[str] = field(default_factory=set)
     tiles: set[tuple[int, int]] = field(default_factory=set)
+    runs: dict[str, str] = field(default_factory=dict)
     kernel: Kernel | None = None
     region: Region | None = None
     outs: dict[Node, int] = field(default_factory=dict)

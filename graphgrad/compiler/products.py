@@ -6,14 +6,13 @@ from dataclasses import dataclass
 
 from graphgrad import dtypes
 from graphgrad.compiler.pen import Pen
+from graphgrad.compiler.regions import SMALL_PRODUCT
 from graphgrad.compiler.text import Loops, index, join, times
 from graphgrad.compiler.views import contiguous
 from graphgrad.graph import Node
 
-__all__ = ["SMALL_PRODUCT", "Products"]
+__all__ = ["Products"]
 
-SMALL_PRODUCT = 500_000
-"""Products of fewer multiplications are tiles, larger ones calls of BLAS."""
 TINY_PRODUCT = 64
 """Products of fewer multiplications are plain loops."""
 BLOCK = 16
@@ -68,7 +67,8 @@ class Products(Pen):
             index(s, o, letters)
             for s, o in zip(loops.strides, (a.offset, b.offset, 0), strict=True)
         )
-        rows = self.share(m) if not batch else ("0", str(m))
+        columns = self.region is not None and self.region.columns
+        rows = ("0", str(m)) if batch or columns else self.share(m)
         self.more = int(out is not node)
         factors = (
             Factor(self.name(a.root), left, a.strides[-2], a.strides[-1]),
@@ -77,7 +77,7 @@ class Products(Pen):
         )
         depth = 1 + len(letters)
         if m * n * k >= SMALL_PRODUCT and 1 in a.strides[-2:] and 1 in b.strides[-2:]:
-            self._blas(node, factors, rows, n, k, depth)
+            self._blas(node, factors, rows, ("low", "high") if columns else ("0", str(n)), k, depth)
         else:
             self._small(node, factors, rows, (m, n, k), depth)
 
@@ -90,21 +90,20 @@ class Products(Pen):
         node: Node,
         factors: tuple[Factor, Factor, Factor],
         rows: tuple[str, str],
-        n: int,
+        columns: tuple[str, str],
         k: int,
         depth: int,
     ) -> None:
         left, right, out = factors
         routine = "sgemm" if node.dtype is dtypes.FLOAT32 else "dgemm"
         self.routines.add(routine)
-        low, high = rows
-        count = high if low == "0" else f"{high} - {low}"
+        m, n = (high if low == "0" else f"{high} - {low}" for low, high in (rows, columns))
         self.emit(
             depth,
-            f"gemm({routine}, {count}, {n}, {k}, "
-            f"{left.name}, {left.place(low, '0')}, {left.along}, {left.across}, "
-            f"{right.name}, {right.at}, {right.across}, {right.along}, "
-            f"{out.name}, {out.place(low, '0')}, {n}, {self.more})",
+            f"gemm({routine}, {m}, {n}, {k}, "
+            f"{left.name}, {left.place(rows[0], '0')}, {left.along}, {left.across}, "
+            f"{right.name}, {right.place(columns[0], '0')}, {right.across}, {right.along}, "
+            f"{out.name}, {out.place(rows[0], columns[0])}, {out.along}, {self.more})",
         )
 
     def _small(
@@ -126,7 +125,13 @@ class Products(Pen):
             self._plain(node, (left, right, out), rows, n, k, depth)
             return
         if right.along != 1:
-            right = self._packed(node, right, n, k, depth)
+            if self.cut and not node.shape[:-2]:
+                # all rows need the same packed factor: it is made before the loop over blocks
+                lines, self.lines, indent, self.indent = self.lines, self.before, self.indent, 1
+                right = self._packed(node, right, n, k, 1)
+                self.lines, self.indent = lines, indent
+            else:
+                right = self._packed(node, right, n, k, depth)
         self._tiles((left, right, out), rows, n, k, 64 // node.dtype.itemsize, depth)
 
     def _plain(
@@ -182,10 +187,11 @@ class Products(Pen):
         depth: int,
     ) -> None:
         tall = 8 if self.wide else 6
-        widths = [2 * vector, vector] if self.wide else [vector]
+        width = 2 * vector if self.wide else vector
         at = 0
         while at < n:
-            width = next((w for w in widths if n - at >= w), n - at)
+            while width > n - at:
+                width //= 2
             count = (n - at) // width
             end = at + count * width
             letter, inner = str(at), depth

@@ -25,6 +25,8 @@ SHARED_WORK = 60_000
 """Work from which on threads are worth their start; about ten microseconds."""
 CACHE = 512 * 1024
 """Bytes of a region's numbers that are kept in a core's own cache."""
+SMALL_PRODUCT = 500_000
+"""Products of fewer multiplications are tiles, larger ones calls of BLAS."""
 CHEAP = 8
 """Multiplications of a matrix product that take as long as one operation of a loop."""
 
@@ -38,11 +40,13 @@ class Region:
         parts: how many shares; each is a thread's. With 1 each kernel runs on all its rows.
         blocks: by the number of rows kernels are cut into, how many of them are taken through
             those kernels at a time; 0 for the whole share.
+        columns: whether the only kernel is a product of which each part is some columns.
     """
 
     kernels: list[Kernel]
     parts: int = 1
     blocks: dict[int, int] = field(default_factory=dict)
+    columns: bool = False
 
     @property
     def whole(self) -> bool:
@@ -58,7 +62,7 @@ class Schedule:
         rows: for each kernel the number of rows it can be cut into; 0 when it cannot be.
         crossing: results that sum over rows, of regions that cut them.
         private: results that nobody reads outside the rows and the region they are made in.
-        time: when each kernel runs; kernels of a region that cuts rows run at the same time.
+        time: when each kernel runs, as a number that grows from kernel to kernel.
     """
 
     regions: list[Region]
@@ -67,9 +71,10 @@ class Schedule:
     private: dict[Node, Region] = field(default_factory=dict)
     time: dict[Kernel, int] = field(default_factory=dict)
 
-    def region_of(self, kernel: Kernel) -> Region:
-        """Return the region of a kernel."""
-        return next(r for r in self.regions if kernel in r.kernels)
+    def span(self, region: Region) -> tuple[int, int]:
+        """Return the times at which a region begins and ends."""
+        times = [self.time[k] for k in region.kernels]
+        return min(times), max(times)
 
 
 def schedule(program: Program, fused: Fused, threads: int) -> Schedule:
@@ -80,9 +85,14 @@ def schedule(program: Program, fused: Fused, threads: int) -> Schedule:
     whole = sum(map(_work, kernels))
     if threads == 1 or whole < SHARED_WORK:
         return _timed(Schedule([Region([k]) for k in kernels], rows))
-    plan = Schedule(_regions(kernels, rows, fused), rows)
+    wide = {k for k in kernels if _is_wide(k, threads)}
+    rows.update(dict.fromkeys(wide, 0))
+    plan = Schedule(_regions(kernels, rows, wide, fused), rows)
     regions = []
     for region in plan.regions:
+        if region.kernels[0] in wide:
+            regions.append(Region(region.kernels, threads, columns=True))
+            continue
         cut = all(rows[k] for k in region.kernels)
         if not cut or sum(map(_work, region.kernels)) < SHARED_WORK:
             regions += [Region([k]) for k in region.kernels]
@@ -179,7 +189,21 @@ def _cuttable_product(kernel: Kernel) -> bool:
     return len(node.shape) >= 2 and node.size > 0
 
 
-def _regions(kernels: Sequence[Kernel], rows: dict[Kernel, int], fused: Fused) -> list[Region]:
+def _is_wide(kernel: Kernel, threads: int) -> bool:
+    """Return whether threads had better share a product's columns than its rows.
+
+    They had when the right factor is too large for a core's cache: so each reads a part of it.
+    """
+    if kernel.kind != "matmul" or len(kernel.nodes[0].shape) != 2:
+        return False
+    (m, n), node = kernel.nodes[0].shape, kernel.nodes[0]
+    k = node.inputs[0].shape[-1]
+    return k * n * node.dtype.itemsize > CACHE and n >= 64 * threads and m * n * k >= SMALL_PRODUCT
+
+
+def _regions(
+    kernels: Sequence[Kernel], rows: dict[Kernel, int], wide: set[Kernel], fused: Fused
+) -> list[Region]:
     """Put each kernel into the earliest region that it fits in, after all that it needs."""
     found: list[Region] = []
     home: dict[Node, int] = {}
@@ -189,10 +213,12 @@ def _regions(kernels: Sequence[Kernel], rows: dict[Kernel, int], fused: Fused) -
         for view, axis in reads(kernel, fused):
             if view.root in home:
                 made = home[view.root]
-                same = _together(kernel, maker[view.root], view, axis, rows)
+                other = maker[view.root]
+                same = not wide & {kernel, other} and _together(kernel, other, view, axis, rows)
                 first = max(first, made if same else made + 1)
         for k in range(first, len(found)):
-            if bool(rows[found[k].kernels[0]]) == bool(rows[kernel]):
+            other = found[k].kernels[0]
+            if other not in wide and kernel not in wide and bool(rows[other]) == bool(rows[kernel]):
                 break
         else:
             k = len(found)
@@ -232,11 +258,27 @@ def _block(section: Sequence[Kernel], rows: int, fused: Fused, parts: int) -> in
     made = sum(n.size * n.dtype.itemsize for n in own)
     if len(section) < 2 or made <= CACHE * parts:
         return 0
-    block = max(1, CACHE * rows // made)
+    peak = _peak(section, own, fused)
+    block = max(1, CACHE * rows // peak)
     others = {v.root for k in section for v, axis in reads(k, fused)
               if axis is None or not aligned(v, axis, rows)}  # fmt: skip
     shared = sum(n.size * n.dtype.itemsize for n in others)
-    return block if shared * rows // block < made else 0
+    return block if block < rows // parts and shared * rows // block < made else 0
+
+
+def _peak(section: Sequence[Kernel], own: set[Node], fused: Fused) -> int:
+    """Return the most bytes of results that are needed at the same time."""
+    last: dict[Node, int] = {}
+    for at, kernel in enumerate(section):
+        for view, _ in reads(kernel, fused):
+            last[view.root] = at
+    live: list[int] = [0] * len(section)
+    for at, kernel in enumerate(section):
+        for n in kernel.nodes:
+            if n in own:
+                for k in range(at, last.get(n, at) + 1):
+                    live[k] += n.size * n.dtype.itemsize
+    return max(live)
 
 
 def _private(program: Program, plan: Schedule, fused: Fused) -> dict[Node, Region]:
@@ -258,10 +300,6 @@ def _private(program: Program, plan: Schedule, fused: Fused) -> dict[Node, Regio
 
 
 def _timed(plan: Schedule) -> Schedule:
-    now = 0
-    for region in plan.regions:
-        for kernel in region.kernels:
-            plan.time[kernel] = now
-            now += region.whole
-        now += not region.whole
+    order = [k for region in plan.regions for k in region.kernels]
+    plan.time = {kernel: now for now, kernel in enumerate(order)}
     return plan

@@ -11,6 +11,9 @@ from graphgrad.graph import Node
 
 __all__ = ["Singles"]
 
+SHORT = 64
+"""Entries up to which a row that is moved is written as one move and not as a loop."""
+
 
 class Singles(Pen):
     """Writes the kernels that are neither loops over maps nor products."""
@@ -32,9 +35,12 @@ class Singles(Pen):
         shape = tuple(source.shape[k] for k in order)
         ends = [tuple(v.strides[k] for k in order) for v in (source, target)]
         loops = Loops.over(shape, ends)
-        for level, n in enumerate(loops.sizes):
-            low, high = self.share(n) if level == 0 else ("0", str(n))
-            self.emit(1 + level, f"for {LETTERS[level]} in range({low}, {high}):")
+        run = len(loops.sizes) > 1 and 2 <= loops.sizes[-1] <= SHORT and not is_literal(source.root)
+        run = run and loops.strides[0][-1] == loops.strides[1][-1] == 1
+        if run and dtypes.is_float(node.dtype):
+            self._moved_by_runs(node, source, target, loops, apart)
+            return
+        self._around(loops.sizes)
         value = (
             self.literal(source.root)
             if is_literal(source.root)
@@ -43,6 +49,24 @@ class Singles(Pen):
         place = f"{self.name(node)}[{index(loops.strides[1], target.offset)}]"
         text = f"{place} = {value}" if apart else f"{place} = {place} + {value}"
         self.emit(1 + len(loops.sizes), text)
+
+    def _around(self, sizes: list[int]) -> None:
+        """Write the heads of loops, the first over the share of rows being worked on."""
+        for level, n in enumerate(sizes):
+            low, high = self.share(n) if level == 0 else ("0", str(n))
+            self.emit(1 + level, f"for {LETTERS[level]} in range({low}, {high}):")
+
+    def _moved_by_runs(
+        self, node: Node, source: View, target: View, loops: Loops, apart: bool
+    ) -> None:
+        """Move short rows whose entries stand side by side, a whole row at a time."""
+        length = loops.sizes[-1]
+        self._around(loops.sizes[:-1])
+        name = f"{'copy' if apart else 'add'}{length}"
+        self.runs[name] = f"run_of({length}, {not apart})"
+        at = [index(s[:-1], v.offset) for s, v in zip(loops.strides, (source, target), strict=True)]
+        move = f"{name}({self.name(node)}, {at[1]}, {self.name(source.root)}, {at[0]})"
+        self.emit(len(loops.sizes), move)
 
     def _border(self, node: Node) -> str:
         """Return what a copying move puts where no input goes, as `pad` does."""

@@ -79,8 +79,12 @@ class Writer(Nests, Products, Singles):
     def _group(self, region: Region, numbers: dict[Kernel, int]) -> list[str]:
         """Return the lines of a region; `used` is then what buffers it touches."""
         self.region, self.used, self.indent = region, {}, 1
-        outer, self.lines = self.lines, []
+        outer, self.lines, self.before = self.lines, [], []
         if region.whole:
+            self._kernels(region.kernels, numbers)
+        elif region.columns:
+            count, p = region.kernels[0].domain[1], region.parts
+            self.emit(1, f"low, high = part * {count} // {p}, (part + 1) * {count} // {p}")
             self._kernels(region.kernels, numbers)
         else:
             for rows, block in region.blocks.items():
@@ -97,7 +101,7 @@ class Writer(Nests, Products, Singles):
                 if home is region:
                     self._own_sum(n, region)
         self.region = None
-        body, self.lines, self.indent = [*self.lines, *body], outer, 0
+        body, self.lines, self.indent = [*self.lines, *self.before, *body], outer, 0
         return body
 
     def _kernels(self, kernels: Iterable[Kernel], numbers: dict[Kernel, int]) -> None:
@@ -310,4 +314,5 @@ def write(
     writer = Writer(program, fused, times_, plan, math, wide, timed)
     text = writer.write()
     tiles = "".join(f"tile{r}x{c} = tile({r}, {c})\n" for r, c in sorted(writer.tiles))
+    tiles += "".join(f"{name} = {made}\n" for name, made in writer.runs.items())
     return f"{tiles}\n\n{text}" if tiles else text

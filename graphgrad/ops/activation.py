@@ -33,7 +33,7 @@ sigmoid = elementwise(
     analytic=lambda x: 1 / (1 + np.exp(-x)),
     partials=[lambda y, x: y * (1 - y)],
     sympy=lambda sp, x: 1 / (1 + sp.exp(-x)),
-    code="((1.0 if {0} >= 0.0 else exp(-abs({0}))) / (1.0 + exp(-abs({0}))))",
+    code="(1.0 / (1.0 + exp(-abs({0}))) * (1.0 if {0} >= 0.0 else exp(-abs({0}))))",
     text="σ(#1)",
     latex=r"\sigma\left(#1\right)",
     symbol="σ",
@@ -160,7 +160,7 @@ silu = elementwise(
     analytic=lambda x: x / (1 + np.exp(-x)),
     partials=[lambda y, x: sigmoid(x) * (1 + x * (1 - sigmoid(x)))],
     sympy=lambda sp, x: x / (1 + sp.exp(-x)),
-    code="({0} * (1.0 if {0} >= 0.0 else exp(-abs({0}))) / (1.0 + exp(-abs({0}))))",
+    code="({0} / (1.0 + exp(-abs({0}))) * (1.0 if {0} >= 0.0 else exp(-abs({0}))))",
     latex=r"\operatorname{SiLU}\left(#1\right)",
     symbol="SiLU",
 )

@@ -15,6 +15,7 @@ import numpy as np
 from graphgrad import dtypes, shapes
 from graphgrad.errors import ShapeError
 from graphgrad.ops.define import case, structured
+from graphgrad.ops.reduce import sum
 from graphgrad.ops.shape import pad, reshape, transpose
 from graphgrad.primitive import Primitive
 
@@ -215,33 +216,32 @@ def _bordered(x: Any, padding: tuple[Pair, Pair]) -> Any:
 
 
 def _columns(x: Any, size: Pair, stride: Pair, padding: Any, outputs: Any) -> Any:
-    """Return the image's windows as rows, (N·oh·ow, C·kh·kw): the "im2col" matrix."""
+    """Return each image's windows as columns, (N, C·kh·kw, oh·ow): the "im2col" matrices."""
     view = windows(_bordered(x, padding), size, stride)[:, :, : outputs[0], : outputs[1]]
-    rows = transpose(view, (0, 2, 3, 1, 4, 5))
-    return reshape(rows, (shapes.size(rows.shape[:3]), -1))
+    columns = transpose(view, (0, 1, 4, 5, 2, 3))
+    return reshape(columns, (x.shape[0], -1, outputs[0] * outputs[1]))
 
 
 def _conv_as_product(x: Any, w: Any, stride: Pair, padding: Any) -> Any:
     n, k, oh, ow = _conv_shape(x.shape, w.shape, stride, padding)
     columns = _columns(x, w.shape[2:], stride, padding, (oh, ow))
-    product = columns @ transpose(reshape(w, (k, -1)))
-    return transpose(reshape(product, (n, oh, ow, k)), (0, 3, 1, 2))
+    return reshape(reshape(w, (k, -1)) @ columns, (n, k, oh, ow))
 
 
 def _kernel_as_product(x: Any, g: Any, stride: Pair, padding: Any, size: Pair) -> Any:
     columns = _columns(x, size, stride, padding, g.shape[2:])
-    rows = reshape(transpose(g, (1, 0, 2, 3)), (g.shape[1], -1))
-    return reshape(rows @ columns, (g.shape[1], x.shape[1], *size))
+    rows = reshape(g, (g.shape[0], g.shape[1], -1))
+    return reshape(sum(rows @ transpose(columns, (0, 2, 1)), 0), (g.shape[1], x.shape[1], *size))
 
 
 def _input_as_product(g: Any, w: Any, stride: Pair, padding: Any, image: Pair) -> Any:
     n, k, oh, ow = g.shape
     (top, bottom), (left, right) = padding
-    rows = reshape(transpose(g, (0, 2, 3, 1)), (n * oh * ow, k))
-    columns = reshape(rows @ reshape(w, (k, -1)), (n, oh, ow, *w.shape[1:]))
+    across = transpose(reshape(w, (k, -1)))
+    columns = reshape(across @ reshape(g, (n, k, -1)), (n, *w.shape[1:], oh, ow))
     whole = (image[0] + top + bottom, image[1] + left + right)
     covered = ((oh - 1) * stride[0] + w.shape[2], (ow - 1) * stride[1] + w.shape[3])
-    out = fold(transpose(columns, (0, 3, 1, 2, 4, 5)), covered, stride)
+    out = fold(transpose(columns, (0, 1, 4, 5, 2, 3)), covered, stride)
     short = ((0, whole[0] - covered[0]), (0, whole[1] - covered[1]))
     out = _bordered(out, short)
     return out[..., top : top + image[0], left : left + image[1]]
