@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from graphgrad.nn import datasets
 from graphgrad.nn.backup import BackupAndRestore
+from graphgrad.nn.callback import Callback
 from graphgrad.nn.callbacks import (
-    Callback,
     CSVLogger,
     EarlyStopping,
     LambdaCallback,
@@ -48,10 +48,12 @@ from graphgrad.nn.losses import (
     SparseCategoricalCrossentropy,
 )
 from graphgrad.nn.metrics import Accuracy, Metric, Precision, R2Score, Recall
+from graphgrad.nn.minimization import Minimum, minimize
 from graphgrad.nn.model import Model
 from graphgrad.nn.network import Input
 from graphgrad.nn.normalization import BatchNormalization
-from graphgrad.nn.optimizers import SGD, Adadelta, Adagrad, Adam, AdamW, Optimizer, RMSprop
+from graphgrad.nn.optimizer import Optimizer
+from graphgrad.nn.optimizers import SGD, Adadelta, Adagrad, Adam, AdamW, RMSprop
 from graphgrad.nn.regularizers import L1, L1L2, L2, Regularizer
 from graphgrad.nn.schedules import (
     ConstantRate,
@@ -111,7 +113,7 @@ __all__ = [
     "MeanAbsoluteError",
     "MeanSquaredError",
     "Metric",
-    "Model",
+    "Minimum", "Model",
     "ModelCheckpoint",
     "Ones",
     "Optimizer",
@@ -132,6 +134,6 @@ __all__ = [
     "WarmUp",
     "Zeros",
     "datasets",
-    "load_model",
+    "load_model", "minimize",
     "read_csv",
 ]  # fmt: skip

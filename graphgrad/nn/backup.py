@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from graphgrad.errors import NetworkError
-from graphgrad.nn.callbacks import Callback
+from graphgrad.nn.callback import Callback
 
 __all__ = ["BackupAndRestore"]
 

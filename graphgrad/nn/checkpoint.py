@@ -14,11 +14,12 @@ import numpy as np
 from graphgrad.errors import CheckpointError, GraphError
 from graphgrad.graph import Node
 from graphgrad.nn import archive
-from graphgrad.nn.layer import Layer, Symbol, without_values
+from graphgrad.nn.layer import Layer
 from graphgrad.nn.model import Model
 from graphgrad.nn.naming import restore as restored
 from graphgrad.nn.naming import settings
 from graphgrad.nn.network import Input
+from graphgrad.nn.parts import Symbol, without_values
 from graphgrad.nn.sequential import Sequential
 from graphgrad.nn.training import Trainable
 

@@ -12,7 +12,8 @@ from graphgrad.errors import NetworkError, ShapeError
 from graphgrad.functions import dropout
 from graphgrad.graph import Node
 from graphgrad.nn.activations import activation_function
-from graphgrad.nn.layer import Layer, Run
+from graphgrad.nn.layer import Layer
+from graphgrad.nn.parts import Run
 from graphgrad.ops.shape import concatenate, reshape
 
 __all__ = ["Activation", "Add", "Concatenate", "Dense", "Dropout", "Flatten", "Reshape", "count"]

@@ -13,9 +13,9 @@ import numpy as np
 
 from graphgrad.errors import DivergenceError
 from graphgrad.explain.nonfinite import Certificate, certificate
-from graphgrad.nn.feeding import Chunk
 from graphgrad.nn.graphs import Graph
 from graphgrad.nn.running import run_chunk
+from graphgrad.nn.sources import Chunk
 
 __all__ = ["Past", "divergence"]
 

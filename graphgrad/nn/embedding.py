@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 
 from graphgrad.graph import Node
 from graphgrad.nn.core import count
-from graphgrad.nn.layer import Layer, Run
+from graphgrad.nn.layer import Layer
+from graphgrad.nn.parts import Run
 from graphgrad.ops.index import take
 from graphgrad.ops.shape import cast
 

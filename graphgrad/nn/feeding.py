@@ -1,22 +1,17 @@
-"""Data as networks take it: arrays checked against inputs and targets, cut into batches.
-
-A `Table` holds whole arrays, in memory or memory-mapped, and gives row numbers. A `Stream` is an
-iterable of batches. Both hand out chunks: several batches of one size, ready for a compiled epoch.
-"""
+"""Data as networks take it: arrays checked against inputs and targets, and made to fit."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from graphgrad.errors import DtypeError, NetworkError, ShapeError
-from graphgrad.nn.shuffling import Shuffle
 
-__all__ = ["Chunk", "Slot", "Stream", "Table", "array_for", "class_weights"]
+__all__ = ["Slot", "array_for", "class_weights"]
 
 
 @dataclass(frozen=True)
@@ -34,29 +29,6 @@ class Slot:
     shape: tuple[int, ...]
     dtype: Any
     below: int | None = None
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """Some batches in a row.
-
-    Attributes:
-        data: one array per input, target and weight, as `Executor.epoch` takes them.
-        rows: which rows make each batch, (steps, batch); None when `data` is batch by batch.
-        mask: (steps, batch), 1 for examples; None when all rows are.
-        sizes: how many examples each batch has.
-    """
-
-    data: list[Any]
-    rows: Any
-    mask: Any
-    sizes: Any
-
-    def batch(self, step: int) -> list[Any]:
-        """Return the arrays of one batch."""
-        if self.rows is None:
-            return [a[step] for a in self.data]
-        return [a[self.rows[step]] for a in self.data]
 
 
 def array_for(slot: Slot, given: Any) -> Any:
@@ -124,162 +96,3 @@ def class_weights(weights: Mapping[int, float], y: Any) -> Any:
     for number, weight in weights.items():
         found[classes == number] = weight
     return found
-
-
-class Table:
-    """Whole arrays, of one length, in batches.
-
-    Args:
-        arrays: one per input, target and weight, in the order of a graph's `feeds`.
-        dtypes: what they are to be.
-        batch: rows of a batch.
-        shuffle: whether each epoch has an order of its own.
-        seed: of the orders.
-
-    Attributes:
-        steps: batches of an epoch.
-        full: whether all batches are.
-    """
-
-    foreseen = True
-    """Whether several epochs may be taken at once."""
-
-    def __init__(
-        self, arrays: Sequence[Any], dtypes: Sequence[Any], batch: int,
-        shuffle: bool = False, seed: int = 0,
-    ) -> None:  # fmt: skip
-        self.arrays, self.dtypes, self.batch = list(arrays), list(dtypes), batch
-        self.n = len(arrays[0])
-        for array in arrays:
-            if len(array) != self.n:
-                lengths = " and ".join(str(len(a)) for a in arrays)
-                raise ShapeError(f"arrays of {lengths} examples: expected equal numbers")
-        if not self.n:
-            raise ShapeError("no examples: the arrays are empty")
-        self.steps = -(-self.n // batch)
-        self.full = self.n % batch == 0
-        self.example = [np.array(a[:1]) for a in arrays]
-        self._shuffle = Shuffle(self.n, seed) if shuffle else None
-        self._direct = all(a.dtype == d for a, d in zip(self.arrays, self.dtypes, strict=True))
-
-    def chunk(self, epoch: int, start: int, steps: int, epochs: int = 1) -> Chunk:
-        """Return batches `start` … of an epoch, or the whole of several epochs."""
-        stop = min(start + steps, self.steps)
-        rows = np.empty((epochs, (stop - start) * self.batch), np.int64)
-        for k, out in enumerate(rows):
-            self._order(epoch + k, start * self.batch, out)
-        rows = rows.reshape(-1, self.batch)
-        sizes = np.full(len(rows), self.batch)
-        mask = None
-        if not self.full:
-            mask = np.ones(rows.shape, np.float32)
-            if stop == self.steps:
-                last = slice(stop - start - 1, None, stop - start)
-                sizes[last] = self.n % self.batch
-                mask[last, self.n % self.batch :] = 0
-        if self._direct:
-            return Chunk(self.arrays, rows, mask, sizes)
-        picked = [
-            np.asarray(a[rows.reshape(-1)], d).reshape(*rows.shape, *a.shape[1:])
-            for a, d in zip(self.arrays, self.dtypes, strict=True)
-        ]
-        return Chunk(picked, None, mask, sizes)
-
-    def _order(self, epoch: int, start: int, out: Any) -> None:
-        """Write the rows from place `start` on."""
-        there = min(len(out), self.n - start)
-        if self._shuffle is None:
-            out[:there] = np.arange(start, start + there)
-        else:
-            self._shuffle.write(epoch, start, out[:there])
-        if there < len(out):
-            out[there:] = np.resize(out[:there], len(out) - there)  # rows that only fill up
-
-
-class Stream:
-    """An iterable of batches: (x, y) or (x, y, weight) each, iterated anew every epoch.
-
-    Args:
-        batches: the iterable; x and y may be tuples, for several inputs or outputs.
-        slots: of inputs and targets, in order.
-        inputs: how many of the slots are inputs.
-        batch: rows of a full batch; smaller ones are filled up.
-        weighted: whether there are weights.
-        limit: batches of an epoch; None for all.
-    """
-
-    full = False
-    foreseen = False
-
-    def __init__(
-        self, batches: Iterable[Any], slots: Sequence[Slot], inputs: int, batch: int,
-        weighted: bool, limit: int | None = None,
-    ) -> None:  # fmt: skip
-        self.slots, self.inputs, self.batch, self.weighted = list(slots), inputs, batch, weighted
-        self.steps = limit
-        self._batches = batches
-        self._iterator: Iterator[Any] | None = None
-        self.example: list[Any] = []
-        self._place = (-1, 0)
-
-    def chunk(self, epoch: int, start: int, steps: int, epochs: int = 1) -> Chunk | None:
-        """Return the next batches, or None when the epoch is over."""
-        self._go_to(epoch, start)
-        assert self._iterator is not None
-        found = []
-        for _ in range(steps if self.steps is None else min(steps, self.steps - start)):
-            item = next(self._iterator, None)
-            if item is None:
-                break
-            found.append(self._filled(item))
-        self._place = (epoch, start + len(found))
-        if not found:
-            return None
-        columns = [np.stack(column) for column in zip(*[f[0] for f in found], strict=True)]
-        sizes = np.array([f[1] for f in found])
-        mask = (np.arange(self.batch) < sizes[:, None]).astype(np.float32)
-        return Chunk(columns, None, mask, sizes)
-
-    def _go_to(self, epoch: int, start: int) -> None:
-        """Begin an epoch, or skip what a resumed one has seen."""
-        if self._place == (epoch, start) and self._iterator is not None:
-            return
-        again = iter(self._batches)
-        once = again is self._batches
-        if self._iterator is None or not once:
-            self._iterator = again
-            for _ in range(start):
-                next(self._iterator, None)
-        self._place = (epoch, start)
-
-    def _filled(self, item: Any) -> tuple[list[Any], int]:
-        parts = parts_of(item, self.inputs, len(self.slots), self.weighted)
-        arrays = [array_for(s, a) for s, a in zip(self.slots, parts, strict=False)]
-        if self.weighted:
-            arrays.append(np.asarray(parts[-1], np.float32).reshape(-1))
-        n = len(arrays[0])
-        if not 0 < n <= self.batch or any(len(a) != n for a in arrays):
-            lengths = ", ".join(str(len(a)) for a in arrays)
-            raise ShapeError(
-                f"a batch of {lengths} rows: expected equal numbers, from 1 to {self.batch}, the "
-                f"number of the first batch"
-            )
-        rows = np.resize(np.arange(n), self.batch)
-        return [np.asarray(a)[rows] for a in arrays], n
-
-
-def parts_of(item: Any, inputs: int, slots: int, weighted: bool) -> list[Any]:
-    """Return one batch of an iterable as a flat list: inputs, targets, weights.
-
-    Raises:
-        NetworkError: when it is no tuple of the right length.
-    """
-    expected = 2 + weighted
-    if not isinstance(item, tuple | list) or len(item) != expected:
-        raise NetworkError(
-            f"a batch is a {type(item).__name__}; expected a tuple (x, y{', weight' * weighted})"
-        )
-    parts: list[Any] = []
-    for given, number in zip(item, (inputs, slots - inputs, 1)):
-        parts += [given] if number == 1 else list(given)
-    return parts

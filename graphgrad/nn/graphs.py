@@ -16,11 +16,11 @@ from graphgrad.context import scope
 from graphgrad.errors import NetworkError
 from graphgrad.gradient import grad
 from graphgrad.graph import Node, const, var
-from graphgrad.nn.layer import Run
 from graphgrad.nn.losses import Loss, per_example
 from graphgrad.nn.metrics import Metric
 from graphgrad.nn.network import Network
-from graphgrad.nn.optimizers import Optimizer
+from graphgrad.nn.optimizer import Optimizer
+from graphgrad.nn.parts import Run
 from graphgrad.ops.reduce import mean
 from graphgrad.ops.reduce import sum as total
 

@@ -17,7 +17,8 @@ from graphgrad.functions import avg_pool2d, max_pool2d
 from graphgrad.graph import Node
 from graphgrad.nn.activations import activation_function
 from graphgrad.nn.core import count
-from graphgrad.nn.layer import Layer, Run
+from graphgrad.nn.layer import Layer
+from graphgrad.nn.parts import Run
 from graphgrad.ops.conv import conv2d, pair
 from graphgrad.ops.shape import transpose
 

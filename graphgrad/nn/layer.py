@@ -8,10 +8,8 @@ for them; a shape that does not fit is told with the layer's name.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import KW_ONLY, dataclass, field
+from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -22,87 +20,11 @@ from graphgrad.errors import DtypeError, GraphError, NetworkError, ShapeError
 from graphgrad.graph import Node, var
 from graphgrad.nn.initializers import initializer as initializer_of
 from graphgrad.nn.naming import Configurable
+from graphgrad.nn.parts import Call, Run, Symbol, Weight, loading
 from graphgrad.nn.regularizers import regularizer as regularizer_of
 from graphgrad.shapes import Shape
 
-__all__ = ["Call", "Layer", "Run", "Symbol", "Weight", "without_values"]
-
-
-_loading: ContextVar[bool] = ContextVar("graphgrad_loading", default=False)
-
-
-@contextmanager
-def without_values() -> Iterator[None]:
-    """Leave parameters without values: those of a file follow."""
-    token = _loading.set(True)
-    try:
-        yield
-    finally:
-        _loading.reset(token)
-
-
-@dataclass
-class Run:
-    """What a layer may need to know of the graph being built, and what it may add to it.
-
-    Attributes:
-        training: whether dropout and its like are on.
-        counter: int64 scalar that counts the training steps, for random numbers.
-        mask: shape (batch,): 1 for an example, 0 for a row that only fills the batch up; None
-            when every row is an example.
-        updates: new values of variables, such as moving averages.
-        seed: of the network's random numbers.
-        draws: how many layers have drawn random numbers so far.
-    """
-
-    training: bool = False
-    counter: Node | None = None
-    mask: Node | None = None
-    updates: dict[Node, Node] = field(default_factory=dict)
-    seed: int = 0
-    draws: int = 0
-
-    def next_seed(self) -> int:
-        """Return a seed for one use of random numbers, different from all others."""
-        self.draws += 1
-        return self.seed * 1009 + self.draws
-
-
-@dataclass(frozen=True, eq=False)
-class Weight:
-    """A parameter of a layer: its variable, and how it starts, is trained and is penalized."""
-
-    node: Node
-    start: Any
-    fans: tuple[int, int]
-    trainable: bool
-    penalty: Any
-
-
-@dataclass(eq=False)
-class Call:
-    """One use of a layer in a functional network: the symbols that go in and come out."""
-
-    layer: Layer
-    inputs: list[Symbol]
-    output: Symbol
-
-
-@dataclass(eq=False)
-class Symbol:
-    """What stands for an array in a functional network: `Input`, or the output of a layer.
-
-    Attributes:
-        shape: without the batch's axis.
-        dtype: of the entries.
-        call: the use of a layer it comes from; None for an input.
-        name: of an input.
-    """
-
-    shape: Shape
-    dtype: Any
-    call: Call | None = None
-    name: str | None = None
+__all__ = ["Layer", "Run"]
 
 
 @dataclass(eq=False, repr=False)
@@ -232,7 +154,7 @@ class Layer(Configurable):
 
     def start(self, seed: int) -> None:
         """Give every parameter that has no value its first one."""
-        if _loading.get():
+        if loading.get():
             return
         for k, w in enumerate(self.weights):
             if w.node._value is None and w.node._owner is None:

@@ -15,7 +15,7 @@ import numpy as np
 
 from graphgrad.errors import CheckpointError, NetworkError
 from graphgrad.nn.backup import BackupAndRestore
-from graphgrad.nn.callbacks import Callback, overrides
+from graphgrad.nn.callback import Callback, overrides
 from graphgrad.nn.diagnosis import Past, divergence
 from graphgrad.nn.graphs import Graph
 from graphgrad.nn.history import History

@@ -8,7 +8,8 @@ from typing import Any
 from graphgrad import shapes
 from graphgrad.errors import NetworkError
 from graphgrad.graph import Node
-from graphgrad.nn.layer import Layer, Run
+from graphgrad.nn.layer import Layer
+from graphgrad.nn.parts import Run
 from graphgrad.ops.arithmetic import sqrt, square
 from graphgrad.ops.reduce import mean
 from graphgrad.ops.reduce import sum as total

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from graphgrad.nn.feeding import Chunk
 from graphgrad.nn.graphs import Graph
+from graphgrad.nn.sources import Chunk
 
 __all__ = ["logs_of", "run_chunk"]
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from graphgrad import shapes
 from graphgrad.graph import Node, ancestors
-from graphgrad.nn.layer import Run
 from graphgrad.nn.naming import arguments
 from graphgrad.nn.network import Network
+from graphgrad.nn.parts import Run
 
 __all__ = ["flops", "summary"]
 
