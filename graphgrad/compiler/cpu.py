@@ -16,7 +16,7 @@ from graphgrad.compiler.helpers import EXPORTS, HELPERS
 from graphgrad.compiler.memory import Plan, plan
 from graphgrad.compiler.program import Program
 from graphgrad.compiler.regions import Schedule, schedule
-from graphgrad.compiler.source import PER_INPUT, SLOTS, write
+from graphgrad.compiler.source import PER_INPUT, SLOTS, Written, write
 from graphgrad.compiler.text import ARENAS
 from graphgrad.compiler.threads import count, pool
 from graphgrad.graph import Node
@@ -33,6 +33,7 @@ class CpuRuntime:
     Attributes:
         source: the kernels' text.
         fused, schedule, plan: what the text was made from.
+        written: the text, kernel by kernel.
     """
 
     def __init__(self, program: Program, math: str, timed: bool = False) -> None:
@@ -42,7 +43,8 @@ class CpuRuntime:
         self.schedule: Schedule = schedule(program, self.fused, threads)
         self.plan: Plan = plan(program, self.fused, self.schedule)
         stages = (program, self.fused, self.schedule, self.plan)
-        self.source = write(*stages, math, _has_avx512(), timed)
+        self.written: Written = write(*stages, math, _has_avx512(), timed)
+        self.source = self.written.text
         helpers = load(HELPERS)
         imports = f"from {name_of(HELPERS)} import ({', '.join(EXPORTS)})"
         module = load(f"{imports}\n\n{self.source}")

@@ -8,8 +8,9 @@ of kernels, each of them calls ``run``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from graphgrad.compiler.fuse import Fused, Kernel, is_literal
 from graphgrad.compiler.loops import Nests
@@ -25,7 +26,7 @@ from graphgrad.errors import CompileError
 from graphgrad.explain.formulas import fill, operation_template
 from graphgrad.graph import Node
 
-__all__ = ["PER_INPUT", "SLOTS", "write"]
+__all__ = ["PER_INPUT", "SLOTS", "Written", "write"]
 
 OPTIONS = 'cache=True, error_model="numpy", fastmath={"contract"}'
 SLOTS = len(ARENAS) + 5
@@ -35,9 +36,26 @@ PER_INPUT = 4
 """Addresses of an input: its data, room for a batch, whether rows are picked, the batch now."""
 
 
+@dataclass(frozen=True)
+class Written:
+    """The source of a program, and what a reader looks for in it.
+
+    Attributes:
+        text: the whole module.
+        kernels: the lines of each kernel that has any, its comment first.
+        names: what the text calls a simplified node; not all nodes are in it.
+    """
+
+    text: str
+    kernels: Mapping[Kernel, str]
+    names: Mapping[Node, str]
+
+
 @dataclass
 class Writer(Nests, Products, Singles):
     """Writes the source of one program: every kernel, the step that calls them, and the epoch."""
+
+    texts: dict[Kernel, str] = field(default_factory=dict)
 
     def write(self) -> str:
         """Return the text."""
@@ -109,9 +127,11 @@ class Writer(Nests, Products, Singles):
             self.kernel = kernel
             if self.timed:
                 self.emit(1, "begun_ = cycles()")
+            start = len(self.lines)
             for line in self._comment(numbers[kernel], kernel):
                 self.emit(1, f"# {line}")
             self._kernel(kernel)
+            self.texts[kernel] = textwrap.dedent("\n".join(self.lines[start:]))
             if self.timed:
                 at = f"{numbers[kernel] - 1} + {len(numbers)}*{'part' if self.cut else '0'}"
                 self.emit(1, f"ticks_[{at}] += cycles() - begun_")
@@ -302,8 +322,8 @@ def write(
     math: str = "fast",
     wide: bool = True,
     timed: bool = False,
-) -> str:
-    """Return the source text of a program's kernels; math is "fast" or "exact".
+) -> Written:
+    """Return the source of a program's kernels; math is "fast" or "exact".
 
     Args:
         program, fused, times_, plan: what the stages before made.
@@ -315,4 +335,5 @@ def write(
     text = writer.write()
     tiles = "".join(f"tile{r}x{c} = tile({r}, {c})\n" for r, c in sorted(writer.tiles))
     tiles += "".join(f"{name} = {made}\n" for name, made in writer.runs.items())
-    return f"{tiles}\n\n{text}" if tiles else text
+    text = f"{tiles}\n\n{text}" if tiles else text
+    return Written(text, writer.texts, writer.names)
