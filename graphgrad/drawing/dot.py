@@ -7,83 +7,20 @@ layout. Labels are HTML-like tables whose cells are as large as the largest text
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from html import escape
 from math import ceil
 
 from graphgrad.drawing import style
+from graphgrad.drawing.labels import TABLE, Row, Size, font, quoted, row, width_of
 from graphgrad.drawing.palette import badge, factor_color, on_background
 from graphgrad.drawing.scene import Arrow, Box, Dot, Frame, Link, Scene
 from graphgrad.drawing.style import FONT, Theme, line_height, text_width
-from graphgrad.explain.names import visible
 from graphgrad.explain.steps import BAR, UNBAR, plain
 
-__all__ = ["Writer", "quoted"]
+__all__ = ["Writer"]
 
-TABLE = '<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="{pad}">{rows}</TABLE>'
 ROLES = ("input", "parameter", "output", "constant")
 MOST_STEPPED = 400
 """Graphs of more nodes reserve no room for the captions of single steps."""
-
-
-def quoted(text: str) -> str:
-    """Return text as a double-quoted DOT string in which nothing is an escape."""
-    return '"' + visible(text).replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def html(text: str) -> str:
-    """Return marked text for an HTML-like label: escaped, adjoints with a bar over them."""
-    text = escape(visible_marked(text)).replace(BAR, "<O>").replace(UNBAR, "</O>")
-    return text.replace("\\", "\\\\")  # \\N would become the node's name, even in HTML
-
-
-def visible_marked(text: str) -> str:
-    """Return marked text with all control characters but the marks written as escapes."""
-    parts = text.replace(UNBAR, BAR).split(BAR)
-    marks = [c for c in text if c in (BAR, UNBAR)]
-    shown = [visible(p) for p in parts]
-    return "".join(p + m for p, m in zip(shown, [*marks, ""]))
-
-
-def _row(text: str, size: float, color: str, bold: bool = False, italic: bool = False) -> Row:
-    return Row(_font(text, size, color, bold, italic), line_height(size))
-
-
-def _font(text: str, size: float, color: str, bold: bool = False, italic: bool = False) -> str:
-    body = html(text)
-    body = f"<B>{body}</B>" if bold else body
-    body = f"<I>{body}</I>" if italic else body
-    return f'<FONT POINT-SIZE="{size:g}" COLOR="{color}">{body}</FONT>'
-
-
-def _width(lines: Iterable[str], size: float, bold: bool = False) -> float:
-    return max((text_width(line, size, bold) for line in lines), default=0.0)
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of a label, and the height it needs."""
-
-    html: str
-    height: int
-
-
-@dataclass(frozen=True)
-class Size:
-    """Room for a label, in points."""
-
-    width: int
-    height: int
-
-    def table(self, rows: list[Row]) -> str:
-        """Return the rows as a table of this size; spare height is shared among them."""
-        spare, odd = divmod(self.height - sum(row.height for row in rows), max(len(rows), 1))
-        cells = "".join(
-            f'<TR><TD WIDTH="{self.width}" HEIGHT="{row.height + spare + (k < odd)}">'
-            f"{row.html}</TD></TR>"
-            for k, row in enumerate(rows or [Row("", 0)])
-        )
-        return TABLE.format(pad=0, rows=cells)
 
 
 class Writer:
@@ -165,9 +102,9 @@ class Writer:
         name = [box.name] if box.role != "constant" else []
         value_size = self._value_size(box)
         width = max(
-            _width(name, style.NAME),
-            _width(box.value, value_size, bold=len(box.value) == 1),
-            *(_width(lines, style.ADJOINT) for lines in states),
+            width_of(name, style.NAME),
+            width_of(box.value, value_size, bold=len(box.value) == 1),
+            *(width_of(lines, style.ADJOINT) for lines in states),
             26,
         )
         height = (
@@ -180,7 +117,7 @@ class Writer:
     def widen(self, box: Box, lines: Iterable[str]) -> None:
         """Make room in a box for other lines of value than its own; before any frame is written."""
         size = self._value_size(box)
-        width = ceil(_width(lines, size, bold=size == style.VALUE)) + 6
+        width = ceil(width_of(lines, size, bold=size == style.VALUE)) + 6
         self.sizes[box] = Size(max(width, self.sizes[box].width), self.sizes[box].height)
 
     def _value_size(self, box: Box) -> int:
@@ -192,12 +129,12 @@ class Writer:
         known = frame.phase == "backward" or state != "pending"
         rows = []
         if box.role != "constant":
-            rows.append(_row(box.name, style.NAME, t.ink if known else t.muted, italic=True))
+            rows.append(row(box.name, style.NAME, t.ink if known else t.muted, italic=True))
         size, values = self._value_size(box), scene.value_lines(box, frame)
         color = t.value if known else t.muted
-        rows += [_row(line, size, color, bold=size == style.VALUE) for line in values]
+        rows += [row(line, size, color, bold=size == style.VALUE) for line in values]
         color = {"pending": t.muted, "current": t.current_text}.get(state, t.adjoint)
-        rows += [_row(x, style.ADJOINT, color) for x in scene.adjoint_lines(box, frame)]
+        rows += [row(x, style.ADJOINT, color) for x in scene.adjoint_lines(box, frame)]
         label = self.sizes[box].table(rows)
         border = {"pending": t.pending, "current": t.current}.get(state, t.line)
         width = 2.6 if state == "current" else 1.1
@@ -227,7 +164,7 @@ class Writer:
         look = "filled" if round_ else "rounded,filled"
         label = f"{dot.symbol}\n{len(dot.members)} nodes" if dot.group else dot.symbol
         if dot.group:
-            wide = max(_width(label.split("\n"), 12) / 72 + 0.25, wide)
+            wide = max(width_of(label.split("\n"), 12) / 72 + 0.25, wide)
             shape = f"shape=box, width={wide:.2f}, peripheries=2"
         text = quoted(dot.symbol) if not dot.group else self._two_lines(dot)
         node = dot.members[-1]
@@ -249,7 +186,7 @@ class Writer:
     def _arrow_size(self, arrow: Arrow) -> Size | None:
         if not arrow.local:
             return None
-        width = _width([_local(arrow), arrow.contribution], style.LABEL)
+        width = width_of([_local(arrow), arrow.contribution], style.LABEL)
         return Size(ceil(width) + 8, 2 * line_height(style.LABEL) + 4)
 
     def _arrow(self, arrow: Arrow, frame: Frame) -> str:
@@ -293,10 +230,10 @@ class Writer:
             color = t.muted if state == "pending" else t.ink
             if state != "pending" and arrow.factors:
                 color, _ = self._factor(arrow.factors)
-            rows[0] = _row(_local(arrow), style.LABEL, color)
+            rows[0] = row(_local(arrow), style.LABEL, color)
             if state != "pending":
                 color = t.current_text if state == "current" else t.adjoint
-                rows[1] = _row(arrow.contribution, style.LABEL, color)
+                rows[1] = row(arrow.contribution, style.LABEL, color)
         return size.table(rows)
 
     def _link(self, link: Link, frame: Frame) -> str:
@@ -330,14 +267,14 @@ class Writer:
 
     def _reserve_caption(self) -> int:
         captions = [self.scene.caption(frame) for frame in self._frames()]
-        return ceil(_width(captions, style.CAPTION)) + 8
+        return ceil(width_of(captions, style.CAPTION)) + 8
 
     def _graph_label(self, frame: Frame) -> str:
         t = self.theme
-        caption = _font(self.scene.caption(frame), style.CAPTION, t.ink)
+        caption = font(self.scene.caption(frame), style.CAPTION, t.ink)
         rows = f'<TR><TD WIDTH="{self._caption_width}" HEIGHT="18">{caption}</TD></TR>'
         if self.scene.note:
-            rows += f"<TR><TD>{_font(self.scene.note, style.LEGEND, t.muted)}</TD></TR>"
+            rows += f"<TR><TD>{font(self.scene.note, style.LEGEND, t.muted)}</TD></TR>"
         if self.legend:
             rows += f"<TR><TD>{self._legend(frame)}</TD></TR>"
         return f"<{TABLE.format(pad=2, rows=rows)}>"
@@ -371,8 +308,8 @@ class Writer:
         cells = [_cell("", room // 2 + 4)]
         for role in self._roles:
             look = f' BGCOLOR="{getattr(t, role)}" BORDER="1" COLOR="{t.line}"'
-            cells.append(_cell(_font(role, style.LEGEND, t.ink), _word(role), look))
-        cells += [_cell(_font(x, style.LEGEND, color), _word(x)) for x, color in words]
+            cells.append(_cell(font(role, style.LEGEND, t.ink), _word(role), look))
+        cells += [_cell(font(x, style.LEGEND, color), _word(x)) for x, color in words]
         cells.append(_cell("", room - room // 2 + 4))
         texts = [*self._roles, *(text for text, _ in words)]
         width = room + 8 + sum(map(_word, texts)) + GAP * (len(cells) + 1)
@@ -392,8 +329,8 @@ def _local(arrow: Arrow) -> str:
     return " ".join(["".join(map(badge, arrow.factors)), arrow.local]).lstrip()
 
 
-def _cell(html: str, width: int, look: str = "") -> str:
-    return f'<TD{look} WIDTH="{width}" HEIGHT="{LEGEND_HEIGHT}">{html}</TD>'
+def _cell(text: str, width: int, look: str = "") -> str:
+    return f'<TD{look} WIDTH="{width}" HEIGHT="{LEGEND_HEIGHT}">{text}</TD>'
 
 
 def _word(text: str) -> int:

@@ -13,7 +13,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from graphgrad.drawing.dot import Writer, quoted
+from graphgrad.drawing.dot import Writer
+from graphgrad.drawing.labels import quoted
 from graphgrad.drawing.layout import run_graphviz
 from graphgrad.drawing.scene import Frame
 
