@@ -14,6 +14,7 @@ from graphgrad.compiler.feeding import Feed
 from graphgrad.compiler.fuse import Fused, fuse
 from graphgrad.compiler.helpers import EXPORTS, HELPERS
 from graphgrad.compiler.memory import Plan, plan
+from graphgrad.compiler.origins import Run
 from graphgrad.compiler.program import Program
 from graphgrad.compiler.regions import Schedule, schedule
 from graphgrad.compiler.source import PER_INPUT, SLOTS, Written, write
@@ -117,6 +118,15 @@ class CpuRuntime:
         table[at : at + len(results)] = [_address(y) for y in results]
         self._go(table, feed.steps)
         return results
+
+    def runs(self) -> list[Run]:
+        """Return the kernels in the order in which they run."""
+        numbers = {k: number for number, k in enumerate(self.fused.kernels, 1)}
+        return [
+            Run(k, numbers[k], group, region.parts, self.written.kernels[k])
+            for group, region in enumerate(self.schedule.regions, 1)
+            for k in region.kernels
+        ]
 
     def profile(self, inputs: Sequence[Any], seconds: float = 0.3) -> list[float]:
         """Return the seconds that each kernel takes, the slowest thread's, the median of many runs.

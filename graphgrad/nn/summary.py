@@ -9,33 +9,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from graphgrad import shapes
-from graphgrad.graph import Node, ancestors
+from graphgrad.compiler.work import flops
+from graphgrad.graph import ancestors
 from graphgrad.nn.naming import arguments
 from graphgrad.nn.network import Network
 from graphgrad.nn.parts import Run
 
-__all__ = ["flops", "summary"]
-
-
-def flops(node: Node) -> int:
-    """Return how many floating operations one node is.
-
-    Example:
-        >>> import graphgrad as gg
-        >>> flops(gg.var("A", shape=(2, 3)) @ gg.var("B", shape=(3, 4)))
-        48
-    """
-    kind = node.primitive.kind
-    if kind == "map":
-        return node.size if node.op != "cast" else 0
-    if kind == "reduce":
-        return node.inputs[0].size
-    if kind == "matmul":
-        return 2 * node.size * (node.inputs[0].shape[-1] if node.op == "matmul" else 1)
-    if kind == "conv":
-        return 2 * node.size * shapes.size(node.inputs[1].shape[1:])
-    return 0
+__all__ = ["summary"]
 
 
 def by_layer(network: Network) -> dict[str, int]:

@@ -1,0 +1,72 @@
+"""What a compiled graph shows of itself: its kernels as a table, their times, and the picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from graphgrad.compiler.kernels import Kernels
+from graphgrad.compiler.origins import records, user_nodes
+from graphgrad.compiler.program import Program
+from graphgrad.display import Pictured
+from graphgrad.graph import Node
+
+__all__ = ["Inspected"]
+
+
+class Inspected(Pictured):
+    """The part of an `Executor` that tells what became of the graph."""
+
+    _outputs: Sequence[Node]
+    _updates: Mapping[Node, Node]
+    _program: Program
+    _runtime: Any
+    _seconds: Sequence[float] | None = None
+    _checked: Callable[..., list[Any]]
+    _upload: Callable[[], None]
+
+    @property
+    def kernels(self) -> Kernels:
+        """The kernels in the order in which they run; see `KernelRecord`. Prints as a table.
+
+        Example:
+            >>> import graphgrad as gg
+            >>> x = gg.var("x", shape=(3,))
+            >>> f = gg.compile([gg.sum(gg.exp(x) * 2)], [x], target="numpy")
+            >>> print(f.kernels)
+            3 kernels on 1 thread, 152 B read and written
+                 kernel    computes  threads  moved  flop
+              1  map 3     exp             1   48 B     3
+              2  map 3     mul             1   48 B     3
+              3  reduce 3  sum             1   56 B     3
+        """
+        found = records(
+            self._program, self._nodes, self._updates.items(), self._runtime.runs(),
+            self._runtime.fused,
+        )  # fmt: skip
+        return found if self._seconds is None else found.timed(self._seconds)
+
+    def profile(self, *arrays: Any) -> Kernels:
+        """Measure how long each kernel takes.
+
+        The kernels are compiled anew with clocks in them and run many times, for about a third of
+        a second, on copies of the variables. Pictures drawn later show the times.
+
+        Args:
+            arrays: as for a call.
+
+        Returns:
+            The same as `kernels`, with the median of each kernel's seconds: of the slowest thread
+            where several share it.
+
+        Raises:
+            ShapeError, DtypeError, CompileError, MissingValueError: as for a call.
+        """
+        values = self._checked(arrays)
+        self._upload()
+        self._seconds = self._runtime.profile(values)
+        return self.kernels
+
+    @property
+    def _nodes(self) -> list[Node]:
+        return user_nodes(self._outputs, [*self._updates, *self._updates.values()])
