@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from graphgrad.compiler.feeding import feed, fitting
+from graphgrad.compiler.inspection import Inspected
 from graphgrad.compiler.program import program
-from graphgrad.display import Printed
 from graphgrad.errors import CompileError, MissingDependencyError, MissingValueError
 from graphgrad.graph import Node, describe, evaluate, lend, refresh
 
@@ -18,7 +18,7 @@ __all__ = ["Executor", "compile"]
 TARGETS = ("numpy", "numba")
 
 
-class Executor(Printed):
+class Executor(Inspected):
     """A compiled graph; made by `compile`.
 
     Call it with one array per input, in order. It returns a list with one array per output, and
