@@ -14,6 +14,7 @@ import pytest
 
 import graphgrad as gg
 from graphgrad.cli import main
+from graphgrad.proof.budget import attempt
 
 
 def chained(step: Any, count: int, value: float | None = None) -> gg.Node:
@@ -142,3 +143,17 @@ def test_large_arrays_end_within_reason() -> None:
     report = gg.verify(gg.sum(z), budget=3.0)
     assert report.ok
     assert {row.status for row in report.rows if row.kind == "leaf"} <= {"proved", "checked"}
+
+
+def test_what_is_stopped_leaves_no_words_on_the_screen(monkeypatch: Any) -> None:
+    """Python prints errors raised while a generator is thrown away; time must not end there."""
+    told: list[Any] = []
+    monkeypatch.setattr("sys.unraisablehook", told.append)
+
+    def forever() -> None:
+        while True:
+            next(k for k in range(3))  # the generator is thrown away after its first number
+
+    for _ in range(50):
+        assert attempt(forever, 1e-3, "stopped") == "stopped"
+    assert told == []

@@ -9,6 +9,7 @@ any thread and on any system. A single operation of Python that never ends (the 
 from __future__ import annotations
 
 import gc
+import inspect
 import sys
 import time
 from collections.abc import Callable
@@ -104,7 +105,12 @@ class _Watch:
 
 
 def _deaf(frame: FrameType | None) -> bool:
-    """Return whether Python would swallow an error here: in `__del__`, in the garbage collector."""
+    """Return whether Python would swallow an error here, with words about it on the screen.
+
+    So it does in `__del__`, in the garbage collector, and in a generator that is thrown away.
+    """
+    if frame is not None and frame.f_code.co_flags & inspect.CO_GENERATOR:
+        return True  # perhaps; the next call of a function will tell
     collecting = {getattr(function, "__code__", None) for function in gc.callbacks}
     while frame is not None:
         if frame.f_code in collecting or frame.f_code.co_name == "__del__":

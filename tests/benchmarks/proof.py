@@ -14,8 +14,9 @@ import subprocess
 import sys
 from typing import Any
 
-import graphgrad as gg
 from measure import Row, run, seconds
+
+import graphgrad as gg
 
 LESSON = ["abs(4 - (x*w + b))", "x=2", "w=3", "b=1"]
 TURNS = 5
