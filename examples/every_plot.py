@@ -1,6 +1,6 @@
 """Every plot there is: a small network learns the moons, another one handwritten digits.
 
-    python examples/every_plot.py [folder]
+Run it as ``python examples/every_plot.py [folder]``.
 """
 
 import sys

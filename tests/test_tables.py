@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from graphgrad.errors import GraphError, TableError
 from graphgrad.nn.tables import Recipe, loading, read_csv
@@ -123,7 +125,12 @@ FAULTS = {
                         "number, as the other values of this column are; correct it, or name"),
     "decimal comma": ('a,t\n1.5,1\n2.5,2\n"3,5",3\n', "'3,5' is no number, as the other values of "
                       "this column are; decimals are written with a point"),
-    "infinite": ("a,t\n1,1\n2,inf\n", "line 3, column 2 (t): 'inf' is not finite"),
+    "infinite": ("a,t\n1,1\n2,inf\n", "line 3, column 2 (t): 'inf' is too large; numbers go up to "
+                 "1e+100"),
+    "too large": ("a,t\n1e300,1\n2,2\n-1e300,3\n", "line 2, column 1 (a): '1e300' is too large"),
+    "too many classes": ("a,t\n" + "".join(f"{k},name{k}\n" for k in range(101)), "column 2 (t): "
+                         "more than 100 different texts, such as 'name0', 'name1', 'name2'; these "
+                         "are too many classes to tell apart"),
     "underscore": ("a,t\n1,1\n1_0,2\n", "line 3, column 1 (a): '1_0' is no number"),
     "missing": ("a,b,t\n1,2,3\n,2,4\n5,NaN,6\n7,NA,8\n", "line 3, column 1 (a): a value is missing "
                 "(in all: 1 in a, 2 in b); choose for missing values 'drop'"),
@@ -192,6 +199,16 @@ def test_rows_with_missing_values_can_be_dropped(written):
     assert (len(table.X), table.survey.dropped) == (2, 3)
     assert [t.missing for t in table.survey.tallies] == [1, 1, 1]
     assert table.recipe.columns[0].mean == 4  # of 1 and 7
+
+
+@pytest.mark.parametrize("a", ["x", "1"])
+def test_a_column_without_values_in_the_rows_that_are_left(written, a):
+    path = written(f"a,b,t\n{a},,1.5\n,2,2.5\n,3,3.5\n")
+    with pytest.raises(TableError, match=r"data.csv has a header, and no row is complete"):
+        read_csv(path, "t", missing="drop")
+    path = written(f"a,b,t\n{a},1,\n,2,2.5\n,3,3.5\n")
+    with pytest.raises(TableError, match="all values are missing in the rows with a"):
+        read_csv(path, "t", missing="mean")
 
 
 def test_missing_values_can_be_the_mean(written):
@@ -293,3 +310,34 @@ def test_what_is_no_recipe_is_refused(written, change):
 def test_other_json_is_no_recipe(found):
     with pytest.raises(TableError, match="no recipe of a table"):
         Recipe.from_json(found)
+
+
+PIECES = st.sampled_from(
+    ["a", "t", ",", ",", "\n", "\n", "\r\n", "\r", '"', '""', "1", "2.5", "-3e4", "nan", "", " ",
+     "é", "inf", "1e400", "1e308", "\0", "\ufeff", ";", "\t", "1_0", "yes", "\x1b", "\u2028"]
+)  # fmt: skip
+FILES = st.one_of(
+    st.binary(max_size=60),
+    st.lists(PIECES, max_size=40).map(lambda p: "".join(p).encode()),
+    st.lists(PIECES, max_size=40).map(lambda p: ("t,a\n" + "".join(p)).encode()),
+    st.lists(st.tuples(PIECES, PIECES), max_size=12).map(
+        lambda rows: "\n".join(["t,a", *(",".join(r) for r in rows)]).encode()
+    ),
+)
+
+
+@settings(deadline=None, max_examples=300, derandomize=True,
+          suppress_health_check=[HealthCheck.function_scoped_fixture])  # fmt: skip
+@given(FILES, st.sampled_from(["error", "drop", "mean"]))
+def test_any_file_is_a_table_of_finite_numbers_or_a_clear_error(tmp_path, content, missing):
+    path = tmp_path / "any.csv"
+    path.write_bytes(content)
+    try:
+        table = read_csv(path, "t", missing=missing)
+    except TableError as fault:
+        assert "\n" not in str(fault)
+        assert "\x1b" not in str(fault)
+    else:
+        assert np.isfinite(table.X).all()
+        assert np.isfinite(table.y).all()
+        assert len(table.X) == table.survey.train > 0

@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         0 when all went well, 1 for an error in the expression, values, files or a script's
-        commands, 2 for wrong options (raised by argparse as SystemExit).
+        commands, 2 for wrong options (raised by argparse as SystemExit), 130 for Ctrl-C.
     """
     given = list(sys.argv[1:] if argv is None else argv)
     if not given or given[0] not in COMMANDS:
@@ -51,6 +51,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         status: int | None = arguments.run(arguments)
     except GraphError as problem:
         return _fail(str(problem))
+    except KeyboardInterrupt:
+        _fail("interrupted")
+        return 130
     except BrokenPipeError:  # as "graphgrad predict … | head" makes it
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 (or closing it would fail once more)
         return 0

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from graphgrad.nn.tables.rows import is_number
+from graphgrad.nn.tables.rows import LARGEST, is_number
 
 __all__ = ["MISSING", "kind_of", "numbers", "texts"]
 
@@ -34,8 +34,8 @@ def numbers(fields: Sequence[str]) -> tuple[Any, int | None]:
         values = np.array(list(map(float, fields)))
     except ValueError:
         values = None
-    # float() also takes 1_000, inf and nan: these go the long way, which tells them apart.
-    if values is None or "_" in "".join(fields) or not np.isfinite(values).all():
+    # float() also takes 1_000, inf, nan and 1e300: these go the long way, which tells them apart.
+    if values is None or "_" in "".join(fields) or not (np.abs(values) <= LARGEST).all():
         known = [is_number(f) for f in fields]
         values = np.array([float(f) if k else np.nan for f, k in zip(fields, known)])
         for position, (field, k) in enumerate(zip(fields, known)):
@@ -70,5 +70,15 @@ def kind_of(fields: Sequence[str]) -> tuple[str | None, int | None]:
     counted = int(np.isfinite(values).sum())
     if fault is None:
         return ("number" if counted else None), None
-    there = sum(1 for f in texts(fields) if f)
-    return ("number", fault) if 2 * counted >= there else ("category", None)
+    there = [f for f in texts(fields) if f]
+    like_numbers = sum(map(_like_a_number, there))
+    return ("number", fault) if 2 * like_numbers >= len(there) else ("category", None)
+
+
+def _like_a_number(text: str) -> bool:
+    """Return whether a text is meant as a number, even one that is refused, such as inf."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -14,6 +14,7 @@ import numpy as np
 from graphgrad.errors import TableError
 from graphgrad.nn.tables.columns import CategoryColumn, Column, NumberColumn, Tally
 from graphgrad.nn.tables.fields import numbers, texts
+from graphgrad.nn.tables.rows import shown
 
 __all__ = ["MISSING_CHOICES", "TASKS", "Recipe", "Target", "target_of"]
 
@@ -177,7 +178,7 @@ def label(value: Any) -> str:
 def _wrong(column: Column, text: str) -> str:
     if isinstance(column, NumberColumn):
         return f"{text[:60]!r} is no number"
-    known = ", ".join(column.values[:10]) + (", …" if column.width > 10 else "")
+    known = ", ".join(map(shown, column.values[:10])) + (", …" if column.width > 10 else "")
     return (
         f"{text[:60]!r} was not among the categories in training: {known}; correct it, or choose "
         f"'zeros' for unknown categories"

@@ -7,7 +7,6 @@ fault is a `TableError` that names file, line and column.
 from __future__ import annotations
 
 import csv
-import math
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from itertools import islice
@@ -19,6 +18,8 @@ from graphgrad.errors import TableError
 __all__ = ["Chunk", "Rows"]
 
 SIZE = 2000
+LARGEST = 1e100
+"""Larger numbers are refused: their squares, of which the scaling is made, would overflow."""
 DELIMITERS = {";": "a semicolon", "\t": "a tab", "|": "a bar", ",": "a comma"}
 
 
@@ -107,9 +108,13 @@ class Rows:
         known = ", ".join(map(repr, self.header[:20])) + (", …" if len(self.header) > 20 else "")
         raise TableError(f"{self.path}: there is no {what} {name!r}; {hint}The columns: {known}")
 
-    def where(self, line: int, column: int) -> str:
+    def column(self, place: int) -> str:
+        """Return a column in words, counted from 1."""
+        return f"column {place + 1} ({shown(self.header[place])})"
+
+    def where(self, line: int, place: int) -> str:
         """Return a place in words: the file, the line from 1, the column counted from 1."""
-        return f"{self.path}, line {line}, column {column + 1} ({self.header[column]})"
+        return f"{self.path}, line {line}, {self.column(place)}"
 
     def _chunks(self, size: int) -> Iterator[Chunk]:
         with open(self.path, encoding="utf-8-sig", newline="") as file:
@@ -144,7 +149,7 @@ class Rows:
         if all(is_number(name) for name in header):
             raise TableError(
                 f"{place}: expected the names of the columns, got numbers: "
-                f"{self.delimiter.join(header[:3])}…; put a line with names before them"
+                f"{shown(self.delimiter.join(header[:3]))}…; put a line with names before them"
             )
         for other, words in DELIMITERS.items():
             if len(header) == 1 and other in header[0]:
@@ -176,15 +181,26 @@ class Rows:
         return f'{place}: {fault}; inside quotes, a quote is written twice: ""'
 
 
+def shown(text: str) -> str:
+    """Return text of a file as messages show it: not too long, control characters as escapes.
+
+    Example:
+        >>> shown("age"), shown("a\\x1b[2J"), len(shown("x" * 1000))
+        ('age', 'a\\\\x1b[2J', 60)
+    """
+    short = text if len(text) <= 60 else f"{text[:59]}…"
+    return short if short.isprintable() else repr(short)[1:-1]
+
+
 def is_number(text: str) -> bool:
-    """Return whether a text is a finite number as CSV files write it.
+    """Return whether a text is a number as CSV files write it, and not beyond `LARGEST`.
 
     Example:
         >>> [is_number(t) for t in ("1.5", " -2e3 ", "inf", "1_000", "3,5", "")]
         [True, True, False, False, False, False]
     """
     try:
-        return math.isfinite(float(text)) and "_" not in text
+        return abs(float(text)) <= LARGEST and "_" not in text
     except ValueError:
         return False
 

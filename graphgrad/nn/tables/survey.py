@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 from graphgrad.errors import TableError
 from graphgrad.nn.tables.columns import MOST, Tally
 from graphgrad.nn.tables.fields import kind_of, numbers, texts
-from graphgrad.nn.tables.rows import Chunk, Rows
+from graphgrad.nn.tables.rows import LARGEST, Chunk, Rows, shown
 
 __all__ = ["Holdout", "Survey", "survey"]
 
@@ -106,11 +107,18 @@ def _add(found: Survey, rows: Rows, chunk: Chunk, missing: str, holdout: Holdout
         _count_missing(tally, here, chunk)
         tally.add(value, here & keep, train)
         if tally.kind == "category" and tally.counts is None:
-            some = ", ".join(map(repr, list(dict.fromkeys(texts(fields[tally.place])))[:3]))
             raise TableError(
-                f"{rows.path}, column {tally.place + 1} ({tally.name}): more than {MOST} different "
-                f"texts, such as {some}; a category has fewer, so ignore this column"
+                _too_many(rows, tally, fields[tally.place], tally is found.tallies[-1])
             )
+
+
+def _too_many(rows: Rows, tally: Tally, fields: Sequence[str], target: bool) -> str:
+    some = ", ".join(map(repr, list(dict.fromkeys(texts(fields)))[:3]))
+    return (
+        f"{rows.path}, {rows.column(tally.place)}: more than {MOST} different texts, such as "
+        f"{some}; " + ("these are too many classes to tell apart" if target
+        else "a category has fewer, so ignore this column")
+    )  # fmt: skip
 
 
 def _values(tally: Tally, fields: Sequence[str], chunk: Chunk, rows: Rows) -> Any:
@@ -127,11 +135,14 @@ def _values(tally: Tally, fields: Sequence[str], chunk: Chunk, rows: Rows) -> An
 
 def _no_number(rows: Rows, chunk: Chunk, k: int, place: int) -> str:
     text = chunk.rows[k][place].strip()
-    problem = "is not finite" if text.lower().strip("+-") in ("inf", "infinity") else "is no number"
+    where = f"{rows.where(chunk.line(k), place)}: {text[:60]!r}"
+    with suppress(ValueError):
+        if not abs(float(text)) <= LARGEST:
+            return f"{where} is too large; numbers go up to {LARGEST:g}"
     hint = "; decimals are written with a point" if text.count(",") == 1 else ""
     return (
-        f"{rows.where(chunk.line(k), place)}: {text[:60]!r} {problem}, as the other values of "
-        f"this column are{hint}; correct it, or name the column among the categories"
+        f"{where} is no number, as the other values of this column are{hint}; correct it, or name "
+        f"the column among the categories"
     )
 
 
@@ -152,11 +163,11 @@ def _check(found: Survey, rows: Rows, missing: str) -> None:
     faulty = [t for t in found.tallies if t.first_missing is not None]
     for tally in faulty:
         if tally.kind is None:
-            where = f"{rows.path}, column {tally.place + 1} ({tally.name})"
-            raise TableError(f"{where}: all values are missing; ignore this column")
+            raise TableError(f"{rows.path}, {rows.column(tally.place)}: all values are missing; "
+                             f"ignore this column")  # fmt: skip
     if faulty and missing == "error":
         first = min(faulty, key=lambda t: (t.first_missing or 0, t.place))
-        counts = ", ".join(f"{t.missing} in {t.name}" for t in faulty)
+        counts = ", ".join(f"{t.missing} in {shown(t.name)}" for t in faulty)
         raise TableError(
             f"{rows.where(first.first_missing or 0, first.place)}: a value is missing (in all: "
             f"{counts}); choose for missing values 'drop', to leave such rows out, or 'mean', to "
@@ -165,3 +176,7 @@ def _check(found: Survey, rows: Rows, missing: str) -> None:
     if not found.train:
         reason = "and no row is complete" if found.dropped else "but no rows"
         raise TableError(f"{rows.path} has a header, {reason}")
+    for tally in faulty:
+        if not tally.counts and tally.low > tally.high:
+            raise TableError(f"{rows.path}, {rows.column(tally.place)}: all values are missing in "
+                             f"the rows with a target; ignore this column")  # fmt: skip
