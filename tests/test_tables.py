@@ -332,12 +332,13 @@ FILES = st.one_of(
 def test_any_file_is_a_table_of_finite_numbers_or_a_clear_error(tmp_path, content, missing):
     path = tmp_path / "any.csv"
     path.write_bytes(content)
+    said = ""
     try:
         table = read_csv(path, "t", missing=missing)
     except TableError as fault:
-        assert "\n" not in str(fault)
-        assert "\x1b" not in str(fault)
-    else:
+        said = str(fault)
+    assert not {"\n", "\x1b"} & set(said)
+    if not said:
         assert np.isfinite(table.X).all()
         assert np.isfinite(table.y).all()
         assert len(table.X) == table.survey.train > 0
