@@ -317,6 +317,15 @@ def test_errors_are_one_clear_sentence(students, capsys, options, message):
     assert err.count("\n") == 1
 
 
+def test_ctrl_c_while_reading_ends_without_a_traceback(students, monkeypatch, capsys):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("graphgrad.nn.tables.read_csv", interrupted)
+    status, out, err = run(capsys, "train", students, "--target", "result")
+    assert (status, out, err) == (130, "", "graphgrad: interrupted\n")
+
+
 def test_a_file_that_is_not_there(capsys):
     status, out, err = run(capsys, "train", "nowhere.csv", "--target", "t")
     assert (status, out) == (1, "")

@@ -81,11 +81,12 @@ def run(arguments: argparse.Namespace) -> None:
 
     _check_outputs(arguments)
     console = Console(highlight=False)
-    table = read_csv(
-        arguments.data, arguments.target, task=arguments.task, validation=arguments.validation,
-        missing=arguments.missing, categories=arguments.category, ignore=arguments.ignore,
-        delimiter=arguments.delimiter, seed=arguments.seed,
-    )  # fmt: skip
+    with console.status("reading the table"):
+        table = read_csv(
+            arguments.data, arguments.target, task=arguments.task, validation=arguments.validation,
+            missing=arguments.missing, categories=arguments.category, ignore=arguments.ignore,
+            delimiter=arguments.delimiter, seed=arguments.seed,
+        )  # fmt: skip
     console.print(reports.columns(table))
     model = _network(table, arguments)
     stopping = _fitted(model, table, arguments)
