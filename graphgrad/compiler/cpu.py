@@ -45,7 +45,7 @@ class CpuRuntime:
         self.plan: Plan = plan(program, self.fused, self.schedule)
         stages = (program, self.fused, self.schedule, self.plan)
         self.written: Written = write(*stages, math, _has_avx512(), timed)
-        self.source = self.written.text
+        self.source, self.names = self.written.text, self.written.names
         helpers = load(HELPERS)
         imports = f"from {name_of(HELPERS)} import ({', '.join(EXPORTS)})"
         module = load(f"{imports}\n\n{self.source}")

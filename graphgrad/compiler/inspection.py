@@ -13,6 +13,9 @@ from graphgrad.graph import Node
 
 __all__ = ["Inspected"]
 
+MOST_SHOWN = 100
+"""Kernels in the largest picture that a notebook shows; of more it shows the table."""
+
 
 class Inspected(Pictured):
     """The part of an `Executor` that tells what became of the graph."""
@@ -70,3 +73,16 @@ class Inspected(Pictured):
     @property
     def _nodes(self) -> list[Node]:
         return user_nodes(self._outputs, [*self._updates, *self._updates.values()])
+
+    def _draw_(self, profile: Sequence[Any] | None = None, **options: Any) -> str:
+        """Return the DOT text of the picture that `gg.draw` shows."""
+        from graphgrad.compiler.picture import dot_of
+
+        if profile is not None:
+            self.profile(*profile)
+        return dot_of(self, **options)
+
+    def _repr_mimebundle_(self, **options: Any) -> dict[str, str]:
+        if len(self.kernels) > MOST_SHOWN:
+            return self.kernels._repr_mimebundle_()
+        return super()._repr_mimebundle_(**options)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import Any, Protocol
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 from graphgrad.drawing.dot import Writer
 from graphgrad.drawing.layout import Picture
@@ -15,7 +15,7 @@ from graphgrad.explain.steps import Wording
 from graphgrad.graph import Edge, Node
 from graphgrad.recorder import Tape, tape
 
-__all__ = ["draw", "frames", "scene_of", "writer_of"]
+__all__ = ["Compiled", "draw", "frames", "scene_of", "writer_of"]
 
 
 class Factored(Protocol):
@@ -24,6 +24,13 @@ class Factored(Protocol):
     @property
     def numbers(self) -> Mapping[Edge, tuple[int, ...]]:
         """The numbers by edge."""
+
+
+@runtime_checkable
+class Compiled(Protocol):
+    """A compiled graph: what writes the DOT text of its kernels itself."""
+
+    def _draw_(self, **options: Any) -> str: ...
 
 
 def scene_of(
@@ -53,13 +60,17 @@ def writer_of(
     scene: Scene, theme: str = "light", legend: bool = True, rankdir: str = "LR"
 ) -> Writer:
     """Return the DOT writer of a scene; the options are those of `draw`."""
+    return Writer(scene, theme_named(theme), legend, _direction(rankdir))
+
+
+def _direction(rankdir: str) -> str:
     if rankdir not in ("LR", "TB", "RL", "BT"):
         raise GraphError(f"rankdir {rankdir!r}: expected LR, TB, RL or BT")
-    return Writer(scene, theme_named(theme), legend, rankdir)
+    return rankdir
 
 
 def draw(
-    graph: Node | Tape,
+    graph: Node | Tape | Compiled,
     phase: str = "forward",
     step: int | None = None,
     *,
@@ -69,23 +80,29 @@ def draw(
     open: str | Iterable[str] = (),
     inputs: Collection[Node] = (),
     derivation: Factored | None = None,
+    profile: Sequence[Any] | None = None,
     legend: bool = True,
     rankdir: str = "LR",
 ) -> Picture:
-    """Return a picture of the graph's forward or backward pass.
+    """Return a picture of the graph's forward or backward pass, or of a compiled graph's kernels.
 
     Args:
-        graph: a node (it is run with its current values), or a tape.
+        graph: a node (it is run with its current values), a tape, or what `compile` made of
+            nodes: then their ids are kept, and each kernel is a cluster with its threads and bytes,
+            the source being its tooltip.
         phase: ``"forward"`` or ``"backward"``.
         step: how many steps of the phase have been made; None shows the whole pass.
         theme: ``"light"``, ``"dark"`` or ``"print"`` (black and white).
         digits: significant digits of all numbers.
         collapse: True draws every group (scope) as one box, a path or several paths only these;
-            by default groups are collapsed when there are more than 300 nodes.
+            by default groups are collapsed when there are more than 300 nodes. Of a compiled
+            graph, the kernels, as in ``"kernel 3"``; by default when there are more than 60 nodes.
         open: paths of groups to leave open all the same.
         inputs: nodes to colour as inputs; variables not named follow their role.
         derivation: what `derive` made of this graph: in the backward picture each factor's arrow
             gets the factor's colour and number, and all other arrows turn gray.
+        profile: of a compiled graph, one array per input: its kernels are timed with them, as by
+            ``f.profile(…)``, and the picture shows the times.
         legend: explain colours and marks under the picture.
         rankdir: direction of the graph: LR, TB, RL or BT.
 
@@ -94,7 +111,8 @@ def draw(
         ``.save()``, ``.pipe()``. All pictures of one graph share layout and element ids.
 
     Raises:
-        GraphError: when there is no such phase, step, theme or group.
+        GraphError: when there is no such phase, step, theme or group, or a compiled graph, which
+            has no passes, is asked for a phase, a step or a derivation.
         GradientError: when a backward pass is asked for, but the node is no floating scalar.
         MissingValueError: when a variable has no value.
 
@@ -104,6 +122,17 @@ def draw(
         >>> gg.draw(loss, phase="backward", step=1).source.splitlines()[0]
         'digraph graphgrad {'
     """
+    if isinstance(graph, Compiled):
+        if phase != "forward" or step is not None or derivation is not None or inputs:
+            raise GraphError(
+                "a compiled graph has kernels, no passes and steps: leave out phase, step, inputs "
+                "and derivation, or draw one of its nodes"
+            )
+        options = {"collapse": collapse, "open": open, "legend": legend, "profile": profile}
+        look = {"theme": theme_named(theme), "rankdir": _direction(rankdir)}
+        return Picture.from_dot(graph._draw_(**options, **look))
+    if profile is not None:
+        raise GraphError("profile=… is for compiled graphs: gg.draw(gg.compile(…), profile=…)")
     scene = scene_of(
         graph, digits=digits, collapse=collapse, open=open, inputs=inputs, derivation=derivation
     )

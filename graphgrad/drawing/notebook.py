@@ -1,4 +1,4 @@
-"""Mime bundles: what a notebook shows of a node, of a tape, and of a tape at a step.
+"""Mime bundles: what a notebook shows of a node, a tape, a tape at a step, a compiled graph.
 
 A node shows its forward picture once all values are known, a tape its backward picture, a moment
 of a tape that moment. What is too large to be read is shown as text.
@@ -6,7 +6,7 @@ of a tape that moment. What is too large to be read is shown as text.
 
 from __future__ import annotations
 
-from graphgrad.drawing.figure import scene_of, writer_of
+from graphgrad.drawing.figure import Compiled, draw, scene_of, writer_of
 from graphgrad.drawing.layout import fitted, svg
 from graphgrad.drawing.scene import Scene
 from graphgrad.drawing.title import title_of
@@ -23,11 +23,12 @@ MOST_NODES = 5000
 """Nodes of the largest graph whose groups are collapsed to show it."""
 
 
-def bundle(thing: Node | Tape | Moment) -> dict[str, str]:
+def bundle(thing: Node | Tape | Moment | Compiled) -> dict[str, str]:
     """Return what a notebook shows, by mime type.
 
     Args:
-        thing: a node, which is computed when all its variables have values; a tape; or a moment.
+        thing: a node, which is computed when all its variables have values; a tape; a moment; or
+            a compiled graph.
 
     Returns:
         ``text/plain``, and ``image/svg+xml`` unless values are missing or the picture would have
@@ -43,6 +44,8 @@ def bundle(thing: Node | Tape | Moment) -> dict[str, str]:
     """
     text = "\n".join(visible(line) for line in str(thing).split("\n"))
     shown = {"text/plain": text}
+    if isinstance(thing, Compiled):
+        return shown | {"image/svg+xml": fitted(svg(draw(thing).source, "kernels"))}
     moment = _moment(thing)
     scene = scene_of(moment.tape) if moment else None
     if moment and scene and len(scene.boxes) <= MOST_SHOWN:
