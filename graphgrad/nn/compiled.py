@@ -33,6 +33,7 @@ class Compiled(Network):
         stop_training: set it to True, or to a reason, to end `fit` after the present epoch.
         epochs_done: how many epochs the network was ever trained; shuffling depends on it.
         loop: the training under way; None when there is none.
+        pace: steps per second of the last chunk, from which the next takes its size.
         extra: what you want to be saved with the network, as JSON can hold it.
     """
 
@@ -41,6 +42,7 @@ class Compiled(Network):
     def __init__(self, inputs: Any, outputs: Any, name: str | None = None, seed: int = 0) -> None:
         self.history: History | None = None
         self.loop: Loop | None = None
+        self.pace = 0.0
         self.extra: dict[str, Any] = {}
         self.stop_training: Any = False
         self.epochs_done = 0
@@ -70,7 +72,7 @@ class Compiled(Network):
         self.optimizer = optimizer_of(optimizer)
         self._wish = (loss, metrics, loss_weights)
         self._options = {"target": target, "math": math}
-        self._steps = {}
+        self._steps, self.pace = {}, 0.0
         if self.outputs:
             self._goals()
 

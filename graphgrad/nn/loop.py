@@ -53,7 +53,7 @@ class Loop:
             c for c in callbacks
             if overrides(c, "on_epoch_end") or overrides(c, "on_epoch_begin")
         ]  # fmt: skip
-        self._steps = 1
+        self._steps = max(1, int(SECONDS * model.pace))
         self._past: list[Past] = []
 
     def run(self) -> History:
@@ -102,9 +102,8 @@ class Loop:
         begin = time.perf_counter()
         found = np.array(run_chunk(self.step, self.graph, chunk), np.float64)
         steps = len(chunk.sizes)
-        self._steps = max(
-            1, min(int(SECONDS * steps / (time.perf_counter() - begin + 1e-9)), 4 * steps)
-        )
+        self.model.pace = steps / (time.perf_counter() - begin + 1e-9)
+        self._steps = max(1, min(int(SECONDS * self.model.pace), 4 * steps))
         if not np.isfinite(found[0]).all():
             raise divergence(self.graph, self.step, self._past, found[0], self.source.steps)
         self._note(found, chunk.sizes, whole)
