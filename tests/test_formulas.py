@@ -513,3 +513,29 @@ def test_a_formula_that_would_be_endless_is_cut():
     for _ in range(20_000):
         x = gg.sin(x)
     assert "…" in render(x)
+
+
+def test_an_entry_of_a_sum_has_brackets() -> None:
+    a, b, A = gg.var("a", [1.0, 2.0]), gg.var("x1", [3.0, 4.0]), gg.var("A", [[1.0, 2.0]])
+    written = {
+        (a + b)[0]: ("(a + x1)[0]", "(a + x_{1})_{[0]}"),
+        (a * b)[1]: ("(a·x1)[1]", r"(a \cdot x_{1})_{[1]}"),
+        (-a)[0]: ("(−a)[0]", "(-a)_{[0]}"),
+        gg.tanh(a)[1]: ("tanh(a)[1]", r"\tanh\left(a\right)_{[1]}"),
+        gg.exp(a)[1]: ("exp(a)[1]", "(e^{a})_{[1]}"),
+        b[0]: ("x1[0]", "{x_{1}}_{[0]}"),
+        gg.take(a + b, gg.const([0])): ("(a + x1)[0]", "(a + x_{1})_{[0]}"),
+        (a + b)[0] ** 2: ("(a + x1)[0]²", "(a + x_{1})_{[0]}^{2}"),
+        A[0][1]: ("A[0,0:2][1]", "{A_{[0,0:2]}}_{[1]}"),
+    }
+    for node, (text, latex) in written.items():
+        assert (render(node), render(node, "latex")) == (text, latex)
+
+
+def test_an_argument_of_a_call_has_no_brackets_of_its_own() -> None:
+    T = gg.var("T", np.ones((2, 3, 4)))
+    swapped = gg.transpose(T + T, (1, 0, 2))
+    assert render(swapped) == "transpose(T + T, (1, 0, 2))"
+    assert render(swapped, "latex") == r"\operatorname{transpose}_{(1, 0, 2)}(T + T)"
+    assert render(gg.transpose(T + T)) == "(T + T)ᵀ"
+    assert render(gg.where(T + 1 > T * 2, -T, T)) == "where(T + 1 > T·2, −T, T)"

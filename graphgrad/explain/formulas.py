@@ -114,14 +114,24 @@ def _insert(template: str, precedence: int, parts: Sequence[Text]) -> str:
         k = int(match[1]) - 1
         text, binds = parts[k]
         start, end = match.span()
-        enclosed = template[start - 1 : start] == "{" and template[end : end + 1] == "}"
-        if precedence == ATOM or enclosed:
+        if _enclosed(template, start, end):
             return text
+        if precedence == ATOM:
+            after = template[end : end + 1] if start == 0 else ""
+            if after and after in "[_" and binds < ATOM:
+                return f"({text})"
+            return f"{{{text}}}" if after == "_" and "_" in text else text  # no x_{1}_{[0]}
         loose = binds < precedence or (binds == precedence and (k > 0 or precedence >= 3))
         signed = k > 0 and precedence > 0 and text.startswith(_MINUS)
         return f"({text})" if loose or signed else text
 
     return re.sub(r"#(\d+)", place, template)
+
+
+def _enclosed(template: str, start: int, end: int) -> bool:
+    """Return whether brackets, braces or commas stand on both sides of a place."""
+    before, after = template[:start].rstrip(), template[end:].lstrip()
+    return before.endswith(("{", "(", ",")) and after.startswith(("}", ")", ","))
 
 
 @functools.lru_cache(maxsize=4096)
