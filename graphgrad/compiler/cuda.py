@@ -1,0 +1,344 @@
+"""The CUDA target: kernels for NVIDIA's GPUs, parameters that stay on the device.
+
+A call uploads its inputs, makes all launches in order on one stream without waiting, and downloads
+the outputs. From the second call on the launches are replayed as a CUDA graph, one call of the
+driver for all of them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from graphgrad.compiler.cache import load as load_module
+from graphgrad.compiler.cuda_device import (
+    HARDWARE,
+    SIMULATED,
+    Cut,
+    Replay,
+    allocate,
+    device,
+    quiet,
+    simulated,
+)
+from graphgrad.compiler.cuda_pen import DEVICE_ARENAS
+from graphgrad.compiler.cuda_schedule import levels
+from graphgrad.compiler.cuda_source import Launch, Layout, Writer, Written
+from graphgrad.compiler.feeding import Feed
+from graphgrad.compiler.fuse import Fused, fuse
+from graphgrad.compiler.memory import ALIGNMENT, Plan, outside, plan
+from graphgrad.compiler.program import Program
+from graphgrad.dtypes import INT64, Dtype
+from graphgrad.graph import Node
+
+__all__ = ["CudaRuntime", "Text"]
+
+CHUNK = 0.5
+"""Share of the device's free memory that the data of an epoch may take at once."""
+
+
+class Text:
+    """A program as text for the GPU; needs no GPU.
+
+    Attributes:
+        fused, plan, layout: the kernels, where their buffers lie, where inputs and outputs do.
+        step: the text of a step, and its launches.
+    """
+
+    def __init__(self, program: Program, cut: Cut = HARDWARE, together: bool = True) -> None:
+        self.program, self.cut = program, cut
+        fused, found, times = levels(program, fuse(program), together)
+        self.fused: Fused = fused
+        self.plan: Plan = plan(program, fused, times)
+        self.layout = _layout(program, fused, self.plan)
+        self._stages = (program, fused, times, self.plan, "exact")
+        self.step: Written = self._writer().write(found, together)
+
+    def epoch(self, by_rows: Sequence[bool]) -> Written:
+        """Return the text of what surrounds each step of an epoch."""
+        writer = self._writer()
+        return writer.write_epoch(by_rows)
+
+    def _writer(self) -> Writer:
+        return Writer(*self._stages, cut=self.cut, layout=self.layout)
+
+
+def _layout(program: Program, fused: Fused, found: Plan) -> Layout:
+    """Put inputs and outputs behind the buffers of a plan; those of a type side by side."""
+    layout = Layout(sizes=dict(found.sizes))
+    straight = outside(program, fused)
+    looks_up = any(k.kind in ("gather", "scatter") for k in fused.kernels)
+    for kind in DEVICE_ARENAS:
+        step = ALIGNMENT // kind.itemsize
+        at = layout.sizes.get(kind, 0)
+        ends = [at]
+        for nodes, places in ((program.inputs, layout.inputs), (program.outputs, layout.outputs)):
+            places.extend([0] * (len(nodes) - len(places)))
+            for k, node in enumerate(nodes):
+                if node.dtype is kind:
+                    places[k] = at
+                    at += -(-max(node.size, 1) // step) * step
+            ends.append(at)
+        if kind is INT64 and looks_up:
+            layout.flag = at
+            at += step
+        layout.areas[kind] = (ends[0], ends[1], ends[1], at)
+        if at:
+            layout.sizes[kind] = at
+    found.start.update(dict(zip(program.inputs, layout.inputs, strict=True)))
+    found.start.update({n: layout.outputs[k] for n, k in straight.items()})
+    return layout
+
+
+class CudaRuntime:
+    """One compiled program with its memory on the device.
+
+    Attributes:
+        source: the kernels' text.
+        text: what it was made from.
+        replayed: whether launches are replayed as a CUDA graph.
+    """
+
+    def __init__(self, program: Program, math: str, together: bool = True) -> None:
+        self._cuda = device()
+        self.program, self.math = program, math
+        self.text = Text(program, SIMULATED if simulated() else HARDWARE, together)
+        self.fused, self.plan = self.text.fused, self.text.plan
+        self.source = self.text.step.text
+        self.replayed = False
+        self._stream = self._cuda.stream()
+        kinds = [kind for kind in DEVICE_ARENAS if self.text.step.sizes.get(kind)]
+        sizes = [(self.text.step.sizes[kind], kind) for kind in kinds]
+        self._arenas = dict(zip(kinds, allocate(self._cuda, sizes, self._stream), strict=True))
+        self._launches = self._loaded(self.text.step)
+        self._ends = {kind: self._staged(kind) for kind in kinds}
+        self._calls = 0
+        self._replay: Callable[[], None] | None = None
+        self._epochs: dict[tuple[bool, ...], list[Any]] = {}
+        for kind in kinds:
+            self._put(kind, 0, np.zeros(self.text.layout.sizes[kind], kind))
+        for n in self.fused.stored:
+            if n.op == "constant":
+                self._put(n.dtype, self.plan.start[n], n._value)
+        self._stream.synchronize()
+
+    # -- memory ----------------------------------------------------------------------------------
+
+    def _staged(self, kind: Dtype) -> tuple[Any, Any, Any, Any]:
+        """Return pinned arrays for the inputs and outputs of a type, and their device arrays."""
+        a, b, c, d = self.text.layout.areas[kind]
+        arena, pinned = self._arenas[kind], self._cuda.pinned_array
+        return (
+            pinned(b - a, kind) if b > a else None,
+            arena[a:b] if b > a else None,
+            pinned(d - c, kind) if d > c else None,
+            arena[c:d] if d > c else None,
+        )
+
+    def _put(self, kind: Dtype, at: int, value: Any) -> None:
+        flat = np.ascontiguousarray(value, kind).reshape(-1)
+        if flat.size:
+            self._arenas[kind][at : at + flat.size].copy_to_device(flat, stream=self._stream)
+
+    def _got(self, node: Node) -> Any:
+        at = self.plan.start[node]
+        found = np.empty(node.size, node.dtype)
+        if node.size:
+            place = self._arenas[node.dtype][at : at + node.size]
+            place.copy_to_host(found, stream=self._stream)
+            self._stream.synchronize()
+        return found.reshape(node.shape)
+
+    def set(self, variable: Node, value: Any) -> None:
+        """Copy a value to the device, if any kernel reads or writes it."""
+        if variable in self.plan.start:
+            self._put(variable.dtype, self.plan.start[variable], value)
+            self._stream.synchronize()  # the caller may change its array at once
+
+    def get(self, variable: Node) -> Any:
+        """Return a copy of a variable's value on the device."""
+        return self._got(variable)[()]
+
+    def value(self, node: Node) -> Any:
+        """Return the current numbers of a node that has a buffer of its own, or None."""
+        return self._got(node) if node in self.plan.start else None
+
+    # -- launches ---------------------------------------------------------------------------------
+
+    def _loaded(self, written: Written) -> list[Callable[..., None]]:
+        """Compile launches and return them, ready to be called with their arrays."""
+        with quiet():
+            module = load_module(written.text)
+            return [self._configured(module, launch) for launch in written.launches]
+
+    def _configured(self, module: Any, launch: Launch) -> Callable[..., None]:
+        function = getattr(module, launch.name)
+        configured: Callable[..., None] = function[
+            launch.blocks, self.text.cut.threads, self._stream
+        ]
+        return configured
+
+    def _step(self) -> None:
+        arenas = tuple(self._arenas.values())
+        for launch in self._launches:
+            launch(*arenas)
+
+    def _recorded(self, launches: Callable[[], None]) -> Callable[[], None]:
+        """Return launches as a CUDA graph where the driver can record one, else as they are."""
+        if self.text.cut.simulated:
+            return launches
+        with contextlib.suppress(Exception):
+            replay = Replay(self._stream, launches)
+            self.replayed = True
+            return replay
+        return launches
+
+    def run(self, inputs: Sequence[Any]) -> list[Any]:
+        """Run all kernels once and return the outputs."""
+        layout = self.text.layout
+        for node, x, at in zip(self.program.inputs, inputs, layout.inputs, strict=True):
+            begin = layout.areas[node.dtype][0]
+            self._ends[node.dtype][0][at - begin : at - begin + node.size] = x.reshape(-1)
+        for given, place, _, _ in self._ends.values():
+            if given is not None:
+                place.copy_to_device(given, stream=self._stream)
+        self._calls += 1
+        if self._calls == 2:  # the first call has loaded everything that launches need
+            self._replay = self._recorded(self._step)
+        (self._replay or self._step)()
+        for _, _, made, place in self._ends.values():
+            if made is not None:
+                place.copy_to_host(made, stream=self._stream)
+        self._stream.synchronize()
+        self._check()
+        return [self._result(k) for k in range(len(self.program.outputs))]
+
+    def _result(self, k: int) -> Any:
+        node, at = self.program.outputs[k], self.text.layout.outputs[k]
+        begin = self.text.layout.areas[node.dtype][2]
+        found = self._ends[node.dtype][2][at - begin : at - begin + node.size]
+        return found.reshape(node.shape).copy()
+
+    def _check(self) -> None:
+        """Raise IndexError when a kernel has noted an index out of bounds."""
+        flag = self.text.layout.flag
+        if flag < 0:
+            return
+        place = self._arenas[INT64][flag : flag + 1]
+        if place.copy_to_host(stream=self._stream)[0]:
+            place.copy_to_device(np.zeros(1, np.int64), stream=self._stream)
+            self._stream.synchronize()
+            raise IndexError("an index is out of bounds")
+
+    # -- epochs -----------------------------------------------------------------------------------
+
+    def epoch(self, feed: Feed) -> list[Any]:
+        """Run once per batch and return the outputs of all steps, one below the other."""
+        outputs = self.program.outputs
+        results = [np.empty((feed.steps, *n.shape), n.dtype) for n in outputs]
+        for part in self._parts(feed):
+            for whole, some in zip(results, self._some_steps(part[1]), strict=True):
+                whole[part[0] : part[0] + part[1].steps] = some
+        self._check()
+        return results
+
+    def _parts(self, feed: Feed) -> list[tuple[int, Feed]]:
+        """Cut an epoch whose data do not fit on the device into runs of steps that do."""
+        free = self._cuda.current_context().get_memory_info()[0] * CHUNK
+        made = sum(n.size * n.dtype.itemsize for n in self.program.outputs) * feed.steps
+        if sum(x.nbytes for x in feed.data) + made <= free or not feed.steps:
+            return [(0, feed)]
+        ends = (*self.program.inputs, *self.program.outputs)
+        each = max(1, sum(n.size * n.dtype.itemsize for n in ends))
+        count = max(1, int(free // each))
+        return [(s, _cut_out(feed, s, min(s + count, feed.steps)))
+                for s in range(0, feed.steps, count)]  # fmt: skip
+
+    def _some_steps(self, feed: Feed) -> list[Any]:
+        by_rows = tuple(feed.by_rows)
+        if by_rows not in self._epochs:
+            self._epochs[by_rows] = self._loaded(self.text.epoch(by_rows))
+        before, keep, tick = self._epochs[by_rows]
+        outputs = self.program.outputs
+        sizes = [(max(x.size, 1), n.dtype) for x, n in zip(feed.data, self.program.inputs)]
+        sizes += [(max(feed.steps * n.size, 1), n.dtype) for n in outputs]
+        sizes += [(max(feed.rows.size, 1), INT64), (1, INT64)]
+        arrays = allocate(self._cuda, sizes, self._stream)
+        data, results = arrays[: len(feed.data)], arrays[len(feed.data) : -2]
+        rows, step = arrays[-2:]
+        given = [*feed.data, feed.rows, np.zeros(1, np.int64)]
+        for place, x in zip([*data, rows, step], given, strict=True):
+            if x.size:
+                place.copy_to_device(x.reshape(-1), stream=self._stream)
+        arenas = tuple(self._arenas.values())
+
+        def one() -> None:
+            before(*arenas, *data, rows, step)
+            self._step()
+            keep(*arenas, *results, rows, step)
+            tick(*arenas, rows, step)
+
+        self._repeat(one, feed.steps)
+        made = [y.copy_to_host(stream=self._stream) for y in results]
+        self._stream.synchronize()
+        return [
+            y[: feed.steps * n.size].reshape(feed.steps, *n.shape)
+            for y, n in zip(made, outputs, strict=True)
+        ]
+
+    def _repeat(self, step: Callable[[], None], count: int) -> None:
+        """Make a step so many times; from the second on as a CUDA graph."""
+        for k in range(count):
+            if k == 1:
+                step = self._recorded(step)
+            step()
+
+    # -- times ------------------------------------------------------------------------------------
+
+    def profile(self, inputs: Sequence[Any], seconds: float = 0.3) -> list[float]:
+        """Return the seconds each kernel takes on the device, the median of several runs.
+
+        The kernels are compiled anew, a launch for each, and run on copies of the variables.
+        """
+        apart = CudaRuntime(self.program, self.math, together=False)
+        for v in self.program.states:
+            apart.set(v, self.get(v) if v in self.plan.start else 0)
+        return apart._timed(inputs, seconds)
+
+    def _timed(self, inputs: Sequence[Any], seconds: float) -> list[float]:
+        import time
+
+        self.run(inputs)
+        arenas, found = tuple(self._arenas.values()), []
+        end = time.perf_counter() + seconds
+        while len(found) < 3 or (time.perf_counter() < end and len(found) < 100):
+            marks = [self._cuda.event() for _ in range(len(self._launches) + 1)]
+            marks[0].record(self._stream)
+            for launch, mark in zip(self._launches, marks[1:], strict=True):
+                launch(*arenas)
+                mark.record(self._stream)
+            self._stream.synchronize()
+            found.append([self._cuda.event_elapsed_time(a, b) / 1e3
+                          for a, b in zip(marks, marks[1:])])  # fmt: skip
+        medians = np.median(found, axis=0)
+        taken = dict.fromkeys(self.fused.kernels, 0.0)
+        for launch, spent in zip(self.text.step.launches, medians, strict=True):
+            for kernel in launch.kernels:
+                taken[kernel] += float(spent)
+        return list(taken.values())
+
+
+def _cut_out(feed: Feed, first: int, last: int) -> Feed:
+    """Return some steps of an epoch, with the rows they need picked on this side."""
+    data = [
+        feed.data[k][feed.rows[first:last]] if by_rows else feed.data[k][first:last]
+        for k, by_rows in enumerate(feed.by_rows)
+    ]
+    return replace(
+        feed, steps=last - first, data=data, by_rows=[False] * len(data), rows=feed.rows[:0]
+    )
+

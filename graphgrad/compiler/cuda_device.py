@@ -1,0 +1,180 @@
+"""The one module that touches CUDA: loading it, saying what is missing, memory, streams, replays.
+
+Everything is imported when first asked for, so that no other part of graphgrad notices an absent
+or broken toolkit. With ``NUMBA_ENABLE_CUDASIM=1`` Numba's simulator stands for the device; it runs
+a Python thread per CUDA thread, so work is cut into very small blocks there (`Cut`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from graphgrad.errors import CompileError, DeviceMemoryError, MissingDependencyError
+
+__all__ = ["HARDWARE", "SIMULATED", "Cut", "device", "load", "problem", "readable", "simulated"]
+
+WAY_OUT = "use target='numba', which needs no GPU"
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Into how many threads and blocks work is cut.
+
+    Attributes:
+        threads: of a block.
+        blocks: of a kernel whose threads take several entries each.
+        enough: blocks that keep the whole device busy; sums are split until there are so many.
+        side: threads along each side of a tile of a matrix product; side² are a block.
+        largest: the most results that a thread of a product has along each side of its tile.
+        deep: entries along the inner axis that a product loads at a time.
+        simulated: whether the code is for Numba's simulator.
+    """
+
+    threads: int = 256
+    blocks: int = 1056
+    enough: int = 264
+    side: int = 16
+    largest: int = 8
+    deep: int = 8
+    simulated: bool = False
+
+
+HARDWARE = Cut()
+SIMULATED = Cut(threads=4, blocks=2, enough=2, side=2, largest=2, deep=2, simulated=True)
+
+
+def simulated() -> bool:
+    """Return whether Numba's simulator is asked for."""
+    return os.environ.get("NUMBA_ENABLE_CUDASIM", "0") not in ("", "0")
+
+
+def load() -> Any:
+    """Return Numba's module `cuda`.
+
+    Raises:
+        MissingDependencyError: when it cannot be imported.
+    """
+    try:
+        from numba import cuda
+    except Exception as found:  # broken toolkits raise whatever they like
+        raise MissingDependencyError(
+            f"target 'cuda': Numba's CUDA part cannot be loaded ({readable(found)}); "
+            f"pip install 'graphgrad[cuda]', or {WAY_OUT}"
+        ) from None
+    return cuda
+
+
+def readable(found: BaseException) -> str:
+    """Return an exception as one short line."""
+    lines = [line.strip(" :") for line in str(found).splitlines() if line.strip(" :")]
+    return ": ".join(lines)[:200] or type(found).__name__
+
+
+def problem() -> str | None:
+    """Return why no CUDA device can be used, as one sentence; None when one can."""
+    try:
+        cuda = load()
+    except MissingDependencyError as found:
+        return str(found)
+    if simulated():
+        return None
+    try:
+        cuda.current_context()
+        import numpy as np
+
+        cuda.to_device(np.zeros(1)).copy_to_host()
+    except Exception as found:
+        return (
+            f"target 'cuda': no NVIDIA device can be used ({readable(found)}); install NVIDIA's "
+            f"driver on a machine with a GPU, or {WAY_OUT}"
+        )
+    return None
+
+
+def device() -> Any:
+    """Return Numba's module `cuda`, with a device that works.
+
+    Raises:
+        MissingDependencyError: when the CUDA part of Numba is missing or broken.
+        CompileError: when there is no device, or no driver that fits.
+    """
+    cuda = load()
+    sentence = problem()
+    if sentence:
+        raise CompileError(sentence)
+    return cuda
+
+
+def allocate(cuda: Any, sizes: Sequence[tuple[int, Any]], stream: Any) -> list[Any]:
+    """Return device arrays of so many entries of these types.
+
+    Raises:
+        DeviceMemoryError: when the device has no room for them.
+    """
+    wanted = sum(count * dtype.itemsize for count, dtype in sizes)
+    free, total = cuda.current_context().get_memory_info()
+    if wanted > free:
+        raise too_large(wanted, free, total)
+    try:
+        return [cuda.device_array(count, dtype, stream=stream) for count, dtype in sizes]
+    except Exception as found:
+        if "MEMORY" not in str(found).upper():
+            raise
+        raise too_large(wanted, free, total) from None
+
+
+def too_large(wanted: int, free: int, total: int) -> DeviceMemoryError:
+    """Return the error for what does not fit on the device."""
+    return DeviceMemoryError(
+        f"target 'cuda': {wanted / 1e9:.3g} GB are needed, {free / 1e9:.3g} of the device's "
+        f"{total / 1e9:.3g} GB are free; use smaller batches, or target='numba'"
+    )
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep Numba from warning that small grids leave most of a device idle."""
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*under-utilization.*")
+        yield
+
+
+class Replay:
+    """Launches recorded once as a CUDA graph, and then made with a single call.
+
+    Raises:
+        Exception: whatever the driver's bindings raise where recording does not work.
+    """
+
+    def __init__(self, stream: Any, launches: Callable[[], None]) -> None:
+        from cuda.bindings import driver
+
+        self._driver, self._handle = driver, driver.CUstream(int(stream))
+        mode = driver.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
+        self._ask(driver.cuStreamBeginCapture(self._handle, mode))
+        try:
+            launches()
+        finally:
+            graph = self._ask(driver.cuStreamEndCapture(self._handle))
+        self._graph = self._ask(driver.cuGraphInstantiate(graph, 0))
+        self._ask(driver.cuGraphDestroy(graph))
+
+    def __call__(self) -> None:
+        """Make all launches."""
+        self._ask(self._driver.cuGraphLaunch(self._graph, self._handle))
+
+    def _ask(self, answer: Any) -> Any:
+        status, *values = answer
+        if int(status):
+            raise CompileError(f"target 'cuda': the driver answered {status}")
+        return values[0] if values else None
+
+    def __del__(self) -> None:
+        with contextlib.suppress(Exception):
+            self._driver.cuGraphExecDestroy(self._graph)

@@ -1,0 +1,341 @@
+"""Matrix products in CUDA text: tiles in shared memory, a square of results per thread.
+
+A block of 16 × 16 threads computes a tile of up to 128 × 128 results. It loads a few columns of the
+left and rows of the right factor into shared memory, whichever way they lie in memory, and each
+thread multiplies what its rows and columns need, with its results in registers. Where there are
+too few tiles to keep the device busy, the inner sum is split among blocks, and a second stage adds
+up the parts in order. The loop that follows a product entry by entry is done before results are
+written.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from graphgrad.compiler.cuda_loops import Sweep
+from graphgrad.compiler.cuda_pen import DEVICE_ARENAS, Piece
+from graphgrad.compiler.cuda_schedule import Unit
+from graphgrad.compiler.cuda_singles import CudaSingles
+from graphgrad.compiler.text import LETTERS, Loops, index, join
+from graphgrad.compiler.views import View, contiguous
+from graphgrad.graph import Node
+from graphgrad.shapes import size
+
+__all__ = ["CudaProducts"]
+
+PAD = 4
+"""Entries between the columns of a tile in shared memory, so that they stand in other banks."""
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """How a product is cut.
+
+    Attributes:
+        m, n, k: rows, columns and inner length of one product.
+        batch: how many products have a result of their own.
+        summed: how many products are added up for each result.
+        tall, wide: results of a block; `rows` × `columns` of them are a thread's.
+        deep: inner entries that are loaded at a time.
+        parts: blocks that share the inner sum of a tile.
+    """
+
+    m: int
+    n: int
+    k: int
+    batch: int
+    summed: int
+    tall: int
+    wide: int
+    rows: int
+    columns: int
+    deep: int
+    parts: int
+
+    @property
+    def across(self) -> int:
+        """Tiles side by side."""
+        return -(-self.n // self.wide)
+
+    @property
+    def down(self) -> int:
+        """Tiles below each other."""
+        return -(-self.m // self.tall)
+
+    @property
+    def blocks(self) -> int:
+        """Blocks of threads."""
+        return self.across * self.down * self.batch * self.parts
+
+    @property
+    def shared(self) -> int:
+        """Entries of shared memory."""
+        return (self.tall + self.wide + 2 * PAD) * self.deep
+
+
+@dataclass
+class Job:
+    """A product being written: its nodes, its factors as views of each matrix, its tiles."""
+
+    unit: Unit
+    node: Node
+    out: Node
+    left: View
+    right: View
+    tiles: Tiles
+    loops: Loops
+
+    @property
+    def letters(self) -> list[str]:
+        """Letters of the axes of batches."""
+        return [f"_b{k}" for k in range(len(self.loops.sizes))]
+
+
+class CudaProducts(CudaSingles):
+    """Writes matrix products."""
+
+    def matmul_stages(self, unit: Unit) -> list[list[Piece]]:
+        """Return the pieces of a product with what follows it."""
+        job = self._job(unit)
+        t = job.tiles
+        if not (t.m * t.n * t.batch):
+            return []
+        self.begin()
+        if not t.k * t.summed:
+            return [[self._ended(job, f"{job.node.dtype.name}(0)")]]
+        at = self.scratch(job.node.dtype, t.parts * job.out.size) if t.parts > 1 else 0
+        self._positions(job)
+        self._inner(job)
+        self._results(job, at)
+        itemsize = job.node.dtype.itemsize
+        heavy = t.rows * t.columns > 4
+        stages = [[self.piece(t.blocks, t.shared * itemsize, heavy)]]
+        if t.parts > 1:
+            self.begin()
+            stages.append([self._ended(job, "total", at)])
+        return stages
+
+    def _job(self, unit: Unit) -> Job:
+        node, out = unit.kernel.nodes[0], unit.kernel.nodes[-1]
+        a, b = (self.fused.view(x) for x in node.inputs)
+        m, n, k = node.shape[-2], node.shape[-1], a.shape[-1]
+        shape = node.shape[:-2]
+        a, b = a.broadcast((*shape, m, k)), b.broadcast((*shape, k, n))
+        count = size(shape)
+        batch, summed = (count, 1) if out is node else (1, count)
+        loops = Loops.over(shape, [a.strides[:-2], b.strides[:-2]])
+        tiles = self._tiles(m, n, k, batch, summed, node.dtype.itemsize)
+        return Job(unit, node, out, a, b, tiles, loops)
+
+    def _tiles(self, m: int, n: int, k: int, batch: int, summed: int, itemsize: int) -> Tiles:
+        """Return the largest tiles of which there are enough, and into how many parts sums go."""
+        side, most = self.cut.side, self.cut.largest * 4 // max(itemsize, 4)
+        rows = columns = 1
+        while rows < most and side * rows < m:
+            rows *= 2
+        while columns < most and side * columns < n:
+            columns *= 2
+
+        def blocks() -> int:
+            return -(-m // (side * rows)) * -(-n // (side * columns)) * batch
+
+        while blocks() < self.cut.enough // 2 and max(rows, columns) > 2:
+            if rows >= columns:
+                rows //= 2
+            else:
+                columns //= 2
+        deep = self.cut.deep * (2 if rows * columns <= 16 and side > 2 else 1)
+        length = summed if summed > 1 else -(-k // deep)
+        parts = 1
+        if blocks() < self.cut.enough // 2:
+            least = 1 if summed > 1 else 4
+            parts = max(1, min(self.cut.enough // blocks(), length // least, 64))
+        return Tiles(m, n, k, batch, summed, side * rows, side * columns, rows, columns, deep, parts)
+
+    # -- where a block and a thread are ------------------------------------------------------------
+
+    def _positions(self, job: Job) -> None:
+        t, side = job.tiles, self.cut.side
+        self.emit(0, f"x, y = u32(thread % {side}), u32(thread // {side})")
+        self.emit(0, f"column = u32(block % {t.across} * {t.wide})")
+        self.emit(0, f"row = u32(block // {t.across} % {t.down} * {t.tall})")
+        self.emit(0, f"part = u32(block // {t.across * t.down} % {t.parts})")
+        self.emit(0, f"product = u32(block // {t.across * t.down * t.parts})")
+        kind = job.node.dtype.name
+        extra = "" if self.cut.simulated else ", alignment=16"
+        self.emit(0, f"lefts = cuda.shared.array({(t.tall + PAD) * t.deep}, {kind}{extra})")
+        self.emit(0, f"rights = cuda.shared.array({(t.wide + PAD) * t.deep}, {kind}{extra})")
+        for r in range(t.rows):
+            sums = [f"_c{r}_{c}" for c in range(t.columns)]
+            zeros = ", ".join([f"{kind}(0)"] * t.columns)
+            self.emit(0, f"{', '.join(sums)} = {zeros}")
+
+    def _inner(self, job: Job) -> None:
+        """Write the loops over the inner axis, and over the products that are added up."""
+        t = job.tiles
+        depth = 0
+        if t.summed > 1:
+            low, high = f"part * {t.summed} // {t.parts}", f"(part + 1) * {t.summed} // {t.parts}"
+            self.emit(0, f"for product in range({low}, {high}):")
+            depth = 1
+        self.decoded(depth, "product", job.loops.sizes, job.letters, "int64")
+        for name, view, strides in zip(
+            ("left_at", "right_at"), (job.left, job.right), job.loops.strides, strict=True
+        ):
+            place = index(strides, view.offset, job.letters)
+            whole = join(self.name(view.root), place) if not self._is_number(view) else place
+            self.emit(depth, f"{name} = {whole}")
+        steps = -(-t.k // t.deep)
+        if t.summed > 1 or t.parts == 1:
+            ends = f"0, {t.k}"
+        else:
+            low = f"part * {steps} // {t.parts} * {t.deep}"
+            self.emit(depth, f"begin_, end = {low}, (part + 1) * {steps} // {t.parts} * {t.deep}")
+            ends = "begin_, end"
+        self.emit(depth, f"for inner in range({ends}, {t.deep}):")
+        self._load(depth + 1, job, "lefts", True)
+        self._load(depth + 1, job, "rights", False)
+        self.emit(depth + 1, "cuda.syncthreads()")
+        self._multiply(depth + 1, t)
+        self.emit(depth + 1, "cuda.syncthreads()")
+
+    def _load(self, depth: int, job: Job, into: str, is_left: bool) -> None:
+        """Write how threads copy a tile of a factor into shared memory, side by side as it lies."""
+        t = job.tiles
+        view = job.left if is_left else job.right
+        tile, whole, begin = (t.tall, t.m, "row") if is_left else (t.wide, t.n, "column")
+        along, inner = view.strides[-2:] if is_left else view.strides[:-3:-1]
+        by_inner = abs(inner) < abs(along) or along == 0
+        count, step = tile * t.deep, self.cut.side**2
+        for first in range(0, count, step):
+            slot = f"thread + {first}" if first else "thread"
+            inside = depth
+            if first + step > count:
+                self.emit(depth, f"if {slot} < {count}:")
+                inside = depth + 1
+            if by_inner:
+                self.emit(inside, f"i, k = u32(({slot}) // {t.deep}), u32(({slot}) % {t.deep})")
+            else:
+                self.emit(inside, f"i, k = u32(({slot}) % {tile}), u32(({slot}) // {tile})")
+            zero = f"{job.node.dtype.name}(0)"
+            text = self._factor(view, is_left, along, inner)
+            tests = []
+            if whole % tile:
+                tests.append(f"{begin} + i < {whole}")
+            if t.k % t.deep:
+                tests.append(f"inner + k < {t.k}")
+            if tests:
+                text = f"{text} if {' and '.join(tests)} else {zero}"
+            self.emit(inside, f"{into}[k*{tile + PAD} + i] = {text}")
+
+    def _factor(self, view: View, is_left: bool, along: int, inner: int) -> str:
+        """Return the text of an entry of a factor."""
+        if self._is_number(view):
+            return self.literal(view.root)
+        begin = "row" if is_left else "column"
+        terms = [f"{'left' if is_left else 'right'}_at"]
+        for stride, letter in ((along, f"({begin} + i)"), (inner, "(inner + k)")):
+            if stride:
+                terms.append(letter if stride == 1 else f"{stride}*{letter}")
+        return f"{DEVICE_ARENAS[view.root.dtype]}[{' + '.join(terms)}]"
+
+    def _multiply(self, depth: int, t: Tiles) -> None:
+        self.emit(depth, f"for k in range({t.deep}):")
+        for r in range(t.rows):
+            self.emit(depth + 1, f"_x{r} = lefts[k*{t.tall + PAD} + {self._own('y', r, t.rows)}]")
+        for c in range(t.columns):
+            place = self._own("x", c, t.columns)
+            self.emit(depth + 1, f"_y{c} = rights[k*{t.wide + PAD} + {place}]")
+        for r in range(t.rows):
+            for c in range(t.columns):
+                self.emit(depth + 1, f"_c{r}_{c} = _c{r}_{c} + _x{r} * _y{c}")
+
+    def _own(self, thread: str, k: int, count: int) -> str:
+        """Return which row or column of a tile is a thread's k-th: four side by side, if it can.
+
+        Four that stand side by side are one load; neighbouring threads take neighbouring fours.
+        """
+        run = min(count, 4)
+        base = thread if run == 1 else f"{run}*{thread}"
+        more = k % run + k // run * run * self.cut.side
+        return f"{base} + {more}" if more else base
+
+    # -- results -----------------------------------------------------------------------------------
+
+    def _results(self, job: Job, at: int) -> None:
+        """Write results out, or the parts of them into the scratch."""
+        t = job.tiles
+        sweep = self._epilogue(job) if t.parts == 1 else None
+        for r in range(t.rows):
+            self.emit(0, f"i = u32(row + {self._own('y', r, t.rows)})")
+            depth = 0
+            if t.m % t.tall:
+                self.emit(0, f"if i < {t.m}:")
+                depth = 1
+            for c in range(t.columns):
+                self.emit(depth, f"j = u32(column + {self._own('x', c, t.columns)})")
+                inside = depth
+                if t.n % t.wide:
+                    self.emit(depth, f"if j < {t.n}:")
+                    inside = depth + 1
+                place = f"{t.n}*i + j"
+                if t.batch > 1:
+                    place = f"{t.m * t.n}*product + {place}"
+                value = f"_c{r}_{c}"
+                if t.parts > 1:
+                    arena = DEVICE_ARENAS[job.node.dtype]
+                    begin = f"scratch_{arena} + {at} + {job.out.size}*part"
+                    self.emit(inside, f"{arena}[{begin} + {place}] = {value}")
+                else:
+                    self.emit(inside, f"t = {self.whole(job.out.size)}({place})")
+                    self._written(inside, job, sweep, value)
+
+    def _epilogue(self, job: Job) -> Sweep | None:
+        """Return the loop that follows, with the product as one of the values it is given."""
+        loop = job.unit.epilogue
+        if loop is None:
+            return None
+        stores = [n for n in loop.nodes if n in self.plan.start]
+        sweep = self._sweep(loop, stores, [], set())
+        of_product = [x for x, v in sweep.loads.items() if v.root is job.out]
+        rest = {x: v for x, v in sweep.loads.items() if x not in of_product}
+        views = [v.strides for v in rest.values()] + [contiguous(loop.domain) for _ in stores]
+        sweep.loads = rest
+        sweep.loops = Loops.over(loop.domain, views)
+        return sweep
+
+    def _written(self, depth: int, job: Job, sweep: Sweep | None, value: str) -> None:
+        """Write one result at `t`, or what follows from it."""
+        if sweep is None:
+            self.emit(depth, f"{self.entry(job.out, 't')} = {value}")
+            return
+        loop = job.unit.epilogue
+        assert loop is not None
+        known = {
+            x: value for n in loop.nodes for x in n.inputs if self.fused.view(x).root is job.out
+        }
+        sizes, kind = sweep.loops.sizes, self.whole(job.out.size)
+        letters: list[str] = [f"{letter}_" for letter in LETTERS[: len(sizes)]]
+        if sizes == [job.tiles.m, job.tiles.n] and job.tiles.batch == 1:
+            letters = ["i", "j"] if value.startswith("_c") else letters
+        if len(sizes) == 1:
+            letters = ["t"]
+        elif letters[0] != "i":
+            self.emit(depth, "s = t")
+            self.decoded(depth, "s", sizes, letters, kind)
+        self.bodies(depth, sweep, 1, lambda _: letters, known)
+
+    def _ended(self, job: Job, value: str, at: int = 0) -> Piece:
+        """Add up the parts of split sums, and do what follows."""
+        total, t = job.out.size, job.tiles
+        blocks, depth = self.each(total)
+        if t.parts > 1:
+            arena = DEVICE_ARENAS[job.node.dtype]
+            self.emit(depth, f"total = {arena}[scratch_{arena} + {at} + t]")
+            self.emit(depth, f"for part in range(1, {t.parts}):")
+            entry = f"{arena}[scratch_{arena} + {at} + {total}*part + t]"
+            self.emit(depth + 1, f"total = total + {entry}")
+        self._written(depth, job, self._epilogue(job), value)
+        self.again(total, blocks)
+        return self.piece(blocks)
+
