@@ -255,3 +255,20 @@ def test_a_tie_is_said_with_the_names_of_the_graph() -> None:
     (row, *_) = gg.verify(gg.parse("max(u, v)")).rows
     assert row.formula == "1 where u > v, 0 where u < v"
     assert row.domain == "u ≠ v (kink; convention: where u = v, each gets half of the gradient)"
+
+
+@pytest.mark.parametrize(
+    ("expression", "shown"),
+    [("heaviside(x)*x", "step(x)"), ("floor(2*x)*x + sign(x)*x", "⌊2·x⌋ + sign(x)"),
+     ("heaviside(x)", "0")],
+)  # fmt: skip
+def test_derivatives_are_written_as_they_are_beside_jumps(expression: str, shown: str) -> None:
+    row = gg.verify(gg.parse(expression)).rows[-1]
+    assert (row.kind, row.status, row.formula) == ("leaf", "proved", shown)
+
+
+def test_long_derivatives_are_written_in_the_letters_of_the_graph() -> None:
+    (row,) = [r for r in report("layer").rows if r.where.endswith("/∂x") and r.kind == "leaf"]
+    assert row.rule == "Wᵀ (y ⊙ step(v₁))"
+    assert row.formula == "(too long: derivative of 17 operations)"
+    assert r"W^{\top}" in row.tex["rule"]

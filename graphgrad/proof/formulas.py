@@ -101,12 +101,12 @@ class Formulas:
         def both() -> tuple[Any, Any]:
             pairs = zip(weights.ravel(), self.parts[self.y].ravel(), strict=True)
             total = sp.Add(*[g * e for g, e in pairs])
-            derivative = sp.diff(total, self.parts[x].ravel()[0])
+            derivative = _beside_jumps(sp.diff(total, self.parts[x].ravel()[0]))
             rule = expressions([gradient], leaves)[gradient].ravel()[0]
             return derivative, inside(rule, conditions(total))
 
         derivative, rule = attempt(both, self._seconds, (None, None))
-        if derivative is None or derivative.has(sp.Derivative, sp.Subs, sp.DiracDelta):
+        if derivative is None or derivative.has(sp.Derivative, sp.Subs):
             return None, rule
         return readable(derivative), with_sigmoids(rule)
 
@@ -135,6 +135,18 @@ class Formulas:
             return ""
         nodes = len(set(ancestors(self.whole.gradients[x])) - set(self.order))
         return f"(too long: a graph of {nodes:,} nodes)"
+
+
+def _beside_jumps(e: Any) -> Any:
+    """Return a derivative as it is where nothing jumps: that of step and floor is 0 there."""
+
+    def zero(p: Any) -> bool:
+        inner = p.expr if isinstance(p, sp.Subs) else p
+        floor = isinstance(inner, sp.Derivative) and isinstance(inner.expr, sp.floor)
+        return isinstance(p, sp.DiracDelta) or floor
+
+    found = {p: sp.Integer(0) for p in e.atoms(sp.DiracDelta, sp.Derivative, sp.Subs) if zero(p)}
+    return e.xreplace(found)
 
 
 def _text(e: Any, x: Node) -> str:

@@ -111,15 +111,18 @@ def divides(node: Node) -> bool:
     return False
 
 
-def rational(node: Node) -> Fraction | None:
-    """Return the one number that a constant holds, as a fraction; None for anything else."""
+def rational(node: Node, depth: int = 6) -> Fraction | None:
+    """Return the one number that constants make, as a fraction; None for anything else, or deep."""
     while rearranges(node):
         node = node.inputs[0]
     if node.op == "neg":
-        inner = rational(node.inputs[0])
+        inner = rational(node.inputs[0], depth - 1) if depth else None
         return None if inner is None else -inner
-    if node.op == "div" and None not in (parts := [rational(x) for x in node.inputs]):
-        return parts[0] / parts[1] if parts[1] else None  # type: ignore[operator]
+    if node.op in ("mul", "div"):
+        a, b = (rational(x, depth - 1) if depth else None for x in node.inputs)
+        if a is None or b is None or (node.op == "div" and not b):
+            return None
+        return a * b if node.op == "mul" else a / b
     if node.primitive is not CONSTANT or node.size != 1 or node.name:
         return None
     value = float(node._value.reshape(())[()])
