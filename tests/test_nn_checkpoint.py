@@ -100,6 +100,14 @@ def test_own_layers_and_functions_are_named_when_loading(tmp_path):
     assert found.evaluate([[2.0, 0.0]], [[0.0, 0.0]]) == 4.0
 
 
+def test_primitives_and_activations_are_kept_by_name(tmp_path):
+    model = nn.Sequential([nn.Dense(2, activation=gg.sin, input_shape=(1,)),
+                           nn.Activation(gg.atan), nn.Activation(gg.softmax)])  # fmt: skip
+    model.save(tmp_path / "m.npz")
+    found = nn.load_model(tmp_path / "m.npz")
+    assert [layer.activation for layer in found.layers] == [gg.sin, gg.atan, gg.softmax]
+
+
 def test_what_has_no_name_cannot_be_saved(tmp_path):
     model = nn.Sequential([nn.Dense(1, activation=lambda x: x * x, input_shape=(1,))])
     with pytest.raises(NetworkError, match="cannot be saved: expected numbers, names"):

@@ -273,6 +273,7 @@ ERRORS = {
         NetworkError, r"an input of shape \(2,\) leads to the outputs",
     ),
     "no symbol": (lambda: nn.Model(3, 4), NetworkError, "inputs: 3; expected nn.Input"),
+    "name": (lambda: nn.Dense(1, name="a/b"), NetworkError, "name 'a/b': expected text without"),
     "momentum": (lambda: nn.BatchNormalization(momentum=1), NetworkError, "momentum=1"),
     "complex": (lambda: nn.Input(2, dtype="complex128"), DtypeError, "complex128"),
 }  # fmt: skip

@@ -116,6 +116,19 @@ def test_shuffled_orders_are_permutations_and_differ(n):
     assert n < 10 or not np.array_equal(Shuffle(n, seed=6).order(69), orders[69])
 
 
+def test_blocks_of_very_many_examples_are_permuted(monkeypatch):
+    monkeypatch.setattr("graphgrad.nn.shuffling.MANY", 300)
+    shuffle = Shuffle(1003, seed=1)  # 250 blocks of 4, and 3 left over
+    order = shuffle.order(3)
+    assert np.array_equal(np.sort(order), np.arange(1003))
+    assert np.array_equal(np.sort(order[:1000:4]), np.arange(0, 1000, 4))
+    assert not np.array_equal(order, np.arange(1003))
+    for start, stop in [(0, 7), (5, 6), (30, 400), (990, 1003), (1000, 1003)]:
+        part = np.empty(stop - start, np.int64)
+        shuffle.write(3, start, part)
+        assert np.array_equal(part, order[start:stop])
+
+
 def test_shuffling_puts_examples_together_by_chance():
     # Any two examples share a batch of 10 among 100 with probability 1/11.
     shuffle = Shuffle(100, seed=0)
@@ -377,6 +390,15 @@ def test_memory_mapped_arrays_are_read_batch_by_batch(tmp_path, dtype):
     np.testing.assert_array_equal(a.get_weights()[0], b.get_weights()[0])
 
 
+def test_float64_networks_stay_float64():
+    X, y = regression(16)
+    model = nn.Sequential([nn.Input(3, dtype="float64"), nn.Dense(4, "tanh"), nn.Dense(1)])
+    model.compile(nn.SGD(0.1, momentum=0.5), "mse", target="numpy")
+    model.fit(X, y, batch_size=5, epochs=2, verbose=0, sample_weight=np.ones(16))
+    assert all(w.dtype == np.float64 for w in model.get_weights())
+    assert model.predict(X).dtype == np.float64
+
+
 def test_shapes_of_columns_are_made_to_fit():
     X, y = regression(8)
     model = linear()
@@ -610,6 +632,15 @@ def test_the_training_graph_is_the_compiled_step():
     model.fit(X, y, batch_size=6, shuffle=False, verbose=0)
     for v, value in expected.items():
         np.testing.assert_allclose(v.value, value, rtol=1e-5)
+
+
+def test_a_step_is_verified():
+    model = nn.Sequential([nn.Input(2, dtype="float64"), nn.Dense(2, "tanh"),
+                           nn.Dense(1, "sigmoid")])  # fmt: skip
+    model.compile("sgd", "binary_crossentropy")
+    graph = model.training_graph(1)
+    graph.inputs[0].value, graph.targets[0].value = [[0.5, -1.0]], [[1.0]]
+    assert gg.verify(graph.loss).ok
 
 
 def test_lines_and_bar(capsys):

@@ -182,6 +182,8 @@ class Compiled(Network):
             return arrays + targets
         each = np.ones(len(targets[0])) if weight is None else np.asarray(weight, float).ravel()
         if by_class is not None:
+            if len(targets) > 1:
+                raise NetworkError("class_weight is for one output: use sample_weight for several")
             each = each * class_weights(by_class, targets[0])
         if not (np.isfinite(each).all() and each.min(initial=0) >= 0):
             raise NetworkError("weights of examples must be finite and at least 0")

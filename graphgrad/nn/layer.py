@@ -58,6 +58,9 @@ class Layer(Configurable):
     """The type the layer wants its input to be; None: float32, or the type of what it gets."""
 
     def __post_init__(self) -> None:
+        fine = self.name is None or (isinstance(self.name, str) and self.name.strip("/"))
+        if not fine or "/" in (self.name or ""):
+            raise NetworkError(f"layer name {self.name!r}: expected text without a slash")
         self.weights: list[Weight] = []
         self.built: Any = None
         self.number = 0

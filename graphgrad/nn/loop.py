@@ -25,7 +25,8 @@ from graphgrad.nn.running import logs_of, run_chunk
 __all__ = ["Loop"]
 
 SECONDS = 0.08
-"""How long a chunk is meant to take."""
+"""How long a chunk is meant to take, or `SHARE` times as long as saving the variables before it."""
+SHARE = 40
 
 
 class Loop:
@@ -98,12 +99,14 @@ class Loop:
                 )
             self._close(1)
             return
-        self._past = [*self._past[-1:], Past(self.graph, chunk, self.epoch, self.batch)]
         begin = time.perf_counter()
+        self._past = [*self._past[-1:], Past(self.graph, chunk, self.epoch, self.batch)]
+        saved, begin = time.perf_counter() - begin, time.perf_counter()
         found = np.array(run_chunk(self.step, self.graph, chunk), np.float64)
         steps = len(chunk.sizes)
         self.model.pace = steps / (time.perf_counter() - begin + 1e-9)
-        self._steps = max(1, min(int(SECONDS * self.model.pace), 4 * steps))
+        seconds = min(max(SECONDS, SHARE * saved), 1.0)
+        self._steps = max(1, min(int(seconds * self.model.pace), 4 * steps))
         if not np.isfinite(found[0]).all():
             raise divergence(self.graph, self.step, self._past, found[0], self.source.steps)
         self._note(found, chunk.sizes, whole)

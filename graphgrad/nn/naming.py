@@ -1,8 +1,8 @@
 """Names for things: what a word such as "relu" or "adam" stands for, and settings as plain data.
 
 Everything that has settings keeps each argument of its constructor as an attribute of that name.
-So `settings` can write it as JSON, and `restore` can make it again; the only classes and functions
-`restore` knows are those in `CLASSES` and the activations, so a file cannot name anything else.
+So `settings` can write it as JSON, and `restore` can make it again. It knows no classes but those in
+`CLASSES`, no functions but activations and primitives: a file cannot name anything else.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from graphgrad.errors import CheckpointError, NetworkError
+from graphgrad.primitive import TABLE, Primitive
 
 __all__ = ["CLASSES", "Configurable", "choose", "restore", "settings"]
 
@@ -78,6 +79,8 @@ def settings(thing: Any) -> Any:
     for name, function in FUNCTIONS.items():
         if function is thing:
             return {"function": name}
+    if isinstance(thing, Primitive) and TABLE.get(thing.name) is thing:
+        return {"function": thing.name}
     if callable(thing) and getattr(thing, "__name__", "<lambda>") != "<lambda>":
         return {"function": thing.__name__}
     raise NetworkError(
@@ -108,7 +111,8 @@ def restore(data: Any, custom: Mapping[str, Any] | None = None) -> Any:
     if "dict" in data:
         return {k: restore(v, custom) for k, v in data["dict"].items()}
     if "function" in data:
-        return _known(data["function"], {**FUNCTIONS, **(custom or {})}, "function")
+        known = {**TABLE, **FUNCTIONS, **(custom or {})}
+        return _known(data["function"], known, "function")
     kind = _known(data.get("class"), {**CLASSES, **(custom or {})}, "class")
     given = {k: restore(v, custom) for k, v in data.items() if k != "class"}
     try:

@@ -3,7 +3,8 @@
 A permutation P is drawn by sorting random words, which costs more than a small network's steps.
 So one P serves `LIFE` epochs: in each, the order is i ↦ P[P[i + a] + b] (all modulo n) with two
 random shifts a and b, which is one gather. Few examples have too few shifts, and are cheap to
-sort: they get a permutation of their own in every epoch.
+sort: they get a permutation of their own in every epoch. Of very many, blocks of neighbours are
+permuted, so that the permutation stays small beside data larger than memory.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ LIFE = 64
 """Epochs that are drawn at once."""
 FEW = 256
 """Up to so many examples every epoch has a permutation of its own."""
+MANY = 1 << 22
+"""Above so many examples, blocks of neighbours stay together."""
 STREAM = 0x5348_5546_464C_4500
 """What sets these seeds apart from those of layers."""
 
@@ -40,7 +43,9 @@ class Shuffle:
     """
 
     def __init__(self, n: int, seed: int) -> None:
-        self.n, self.seed = n, (seed ^ STREAM) & (2**64 - 1)
+        self.rows = n
+        self.block = -(-n // MANY)
+        self.n, self.seed = n // self.block, (seed ^ STREAM) & (2**64 - 1)
         self._life = -1
         self._orders: Any = None  # of few examples, one row per epoch
         self._twice: Any = None  # P and P again, so that no index need be taken modulo n
@@ -48,12 +53,26 @@ class Shuffle:
 
     def order(self, epoch: int) -> Any:
         """Return the permutation of an epoch."""
-        out = np.empty(self.n, np.int64)
+        out = np.empty(self.rows, np.int64)
         self.write(epoch, 0, out)
         return out
 
     def write(self, epoch: int, start: int, out: Any) -> None:
         """Write the permutation of an epoch from place `start` on, as much as fits into `out`."""
+        if self.block == 1:
+            self._write(epoch, start, out)
+            return
+        places = np.arange(start, start + len(out))
+        whole = places < self.n * self.block  # what is left over stays at the end
+        blocks, inside = np.divmod(places[whole], self.block)
+        order = np.empty(len(blocks) and blocks[-1] + 1 - blocks[0], np.int64)
+        if len(order):
+            self._write(epoch, int(blocks[0]), order)
+            out[whole] = order[blocks - blocks[0]] * self.block + inside
+        out[~whole] = places[~whole]
+
+    def _write(self, epoch: int, start: int, out: Any) -> None:
+        """Do so for blocks."""
         life, k = divmod(epoch, LIFE)
         if life != self._life:
             self._draw(life)

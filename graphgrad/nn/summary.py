@@ -68,3 +68,6 @@ def summary(network: Network, console: Any = None) -> None:
         f"per example",
         highlight=False,
     )
+    optimizer = getattr(network, "optimizer", None)
+    if optimizer is not None:
+        out.print(f"trained by {optimizer!r}", highlight=False, markup=False)

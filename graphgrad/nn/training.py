@@ -48,7 +48,8 @@ class Trainable(Compiled):
             callbacks: such as `nn.EarlyStopping`.
             validation_split: share of the examples, the last ones, that is only evaluated.
             validation_data: (x, y) or (x, y, weight) to evaluate after each epoch.
-            shuffle: whether each epoch has an order of its own.
+            shuffle: whether each epoch has an order of its own; of more than four million
+                examples, blocks of neighbours stay together.
             class_weight: weights of the examples of each class, by its number.
             sample_weight: weights of the examples, shape (N,).
             initial_epoch: number of the first epoch, for a training that goes on.
