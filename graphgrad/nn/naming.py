@@ -1,8 +1,8 @@
 """Names for things: what a word such as "relu" or "adam" stands for, and settings as plain data.
 
 Everything that has settings keeps each argument of its constructor as an attribute of that name.
-So `settings` can write it as JSON, and `restore` can make it again. It knows no classes but those in
-`CLASSES`, no functions but activations and primitives: a file cannot name anything else.
+So `settings` can write it as JSON, and `restore` can make it again. It knows no classes but those
+in `CLASSES`, no functions but activations and primitives: a file cannot name anything else.
 """
 
 from __future__ import annotations
