@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from graphgrad.proof.incoming import from_sympy
     from graphgrad.proof.proving import verify
     from graphgrad.recorder import Tape, tape
+    from graphgrad.samples import over_samples
     from graphgrad.scalars import expand
     from graphgrad.stepping.shell import step
     from graphgrad.stepping.widget import stepper
@@ -70,6 +71,7 @@ _LATER = {
     "ledger": "graphgrad.explain.ledger",
     "load_ipython_extension": "graphgrad.stepping.magic",
     "mistakes": "graphgrad.explain.mistakes",
+    "over_samples": "graphgrad.samples",
     "parse": "graphgrad.parser",
     "parse_value": "graphgrad.parser",
     "play": "graphgrad.drawing.player.page",
@@ -104,7 +106,7 @@ __all__ = [
     "check_gradient", "compile", "const", "conv2d", "conv2d_input", "conv2d_kernel", "derive",
     "draw", "errors", "evaluate", "expand", "film", "fold", "from_sympy", "functions", "grad",
     "gradient", "hessian", "jacobian", "jvp", "ledger", "logsumexp", "matmul", "max", "mean", "min",
-    "mistakes", "nn", "ops", "outer", "parse", "parse_value", "play", "plots", "prod",
+    "mistakes", "nn", "ops", "outer", "over_samples", "parse", "parse_value", "play", "plots", "prod",
     "random_uniform", "scatter_add", "scope", "step", "stepper", "sum", "take", "tape",
     "to_networkx", "to_sympy", "var", "verify", "vjp", "windows",
 ]  # fmt: skip

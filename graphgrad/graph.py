@@ -660,6 +660,11 @@ def refresh(root: Node) -> Any:
     return root._value
 
 
+def current_epoch() -> int:
+    """Return the number of times that variables were set, up to now."""
+    return _epoch
+
+
 def lend(variables: Iterable[Node], owner: Any) -> int:
     """Note that these variables have new values, which `owner.fetch(variable)` returns.
 

@@ -20,7 +20,13 @@ from graphgrad.compiler.program import program
 from graphgrad.compiler.regions import schedule
 from graphgrad.compiler.simplify import simplify
 from graphgrad.compiler.views import View, contiguous, is_injective, places, through
-from graphgrad.errors import CompileError, DtypeError, MissingValueError, ShapeError
+from graphgrad.errors import (
+    CompileError,
+    DivergenceError,
+    DtypeError,
+    MissingValueError,
+    ShapeError,
+)
 from graphgrad.graph import evaluate
 
 from . import rulebook
@@ -149,7 +155,11 @@ def test_other_layouts_and_types_of_input_are_converted():
 
 def test_check_compares_and_restores():
     _x, w, f = descent("numba")
-    assert set(f.check(2.0)) == {"square#0", "w", "sub#2"}
+    ends = f.check(2.0, every=False)
+    assert list(ends) == ["square", "w", "sub"]
+    nodes = f.check(2.0)
+    assert list(nodes)[:3] == list(ends)
+    assert {"mul", "sub#2", "mul#2"} <= set(nodes)  # x·w, x·w − 1, and a product of the gradient
     assert w.value == 3.0
 
 
@@ -159,6 +169,58 @@ def test_check_notices_a_wrong_kernel(monkeypatch):
     monkeypatch.setattr(f._runtime, "run", lambda xs: [1.001 * y for y in run(xs)])
     with pytest.raises(CompileError, match="differs by"):
         f.check(2.0)
+
+
+@each_target
+def test_check_sees_nodes_that_no_output_shows(target, monkeypatch):
+    """A kernel that is wrong where its result does not depend on it is wrong all the same."""
+    x = gg.var("x", 2.0)
+    middle = x * 3
+    f = gg.compile([gg.floor(middle * 1e-9)], [x], target=target)
+    assert f.check(2.0)["mul"] == 0.0
+    monkeypatch.setattr(
+        "graphgrad.compiler.executor.evaluate",
+        lambda nodes, given: [v * 1.001 for v in evaluate(nodes, given)],
+    )
+    with pytest.raises(CompileError, match=r"mul#.* differs by"):
+        f.check(2.0)
+
+
+@each_target
+def test_check_finite_names_the_node_and_updates_nothing(target):
+    x, w = gg.var("x", shape=(2,)), gg.var("w", 1.0)
+    loss = gg.sum(gg.log(x * w))
+    f = gg.compile([loss], [x], {w: w - 0.1 * gg.grad(loss, w)}, target=target)
+    assert f([1.0, 2.0], check_finite=True)[0] == pytest.approx(np.log(2))
+    before = w.value
+    with pytest.raises(DivergenceError, match=r"is born in the forward pass.*log") as caught:
+        f([1.0, 0.0], check_finite=True)
+    assert caught.value.certificate.node.op == "log"
+    assert w.value == before
+    assert not np.isfinite(f([1.0, 0.0])[0])  # unasked, numbers go their way as in NumPy
+    assert not np.isfinite(w.value)
+    w.value = 1.0
+    assert f([1.0, 1.0], check_finite=True)[0] == 0.0
+
+
+@each_target
+def test_many_calls_reading_and_setting_in_between(target):
+    _, w, f = descent(target)
+    twice = w * 2
+    for k in range(4):
+        f(1.0)
+        f(1.0)
+        expected = w.value
+        assert twice.value == 2 * expected
+        if k == 1:
+            w.value = 7.0
+            assert twice.value == 14.0
+            assert f(1.0)[1] == 7.0
+    other = gg.compile([w], updates={w: w * 0 + 5.0}, target=target)
+    other()
+    assert f(1.0)[1] == 5.0
+    other()
+    assert (w.value, twice.value) == (5.0, 10.0)
 
 
 def test_the_same_inputs_give_the_same_bits():

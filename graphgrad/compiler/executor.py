@@ -10,12 +10,25 @@ import numpy as np
 from graphgrad.compiler.feeding import feed, fitting
 from graphgrad.compiler.inspection import Inspected
 from graphgrad.compiler.program import program
-from graphgrad.errors import CompileError, MissingDependencyError, MissingValueError
-from graphgrad.graph import Node, describe, evaluate, lend, refresh
+from graphgrad.errors import (
+    CompileError,
+    DivergenceError,
+    MissingDependencyError,
+    MissingValueError,
+)
+from graphgrad.graph import (
+    Node,
+    ancestors,
+    current_epoch,
+    describe,
+    evaluate,
+    lend,
+    refresh,
+)
 
 __all__ = ["Executor", "compile"]
 
-TARGETS = ("numpy", "numba")
+TARGETS = ("numpy", "numba", "cuda")
 
 
 class Executor(Inspected):
@@ -25,7 +38,8 @@ class Executor(Inspected):
     then the updated variables have their new values.
 
     Attributes:
-        target: "numpy" or "numba".
+        target: "numpy", "numba" or "cuda".
+        math: "fast" or "exact".
         source: the text of the kernels the graph became.
         inputs: the variables whose values a call takes.
     """
@@ -33,7 +47,7 @@ class Executor(Inspected):
     def __init__(
         self, outputs: Any, inputs: Any, updates: Any, target: str, math: str
     ) -> None:
-        self.target = target
+        self.target, self.math = target, math
         self._outputs = list(outputs)
         self._updates = dict(updates)
         self._program = program(self._outputs, list(inputs), self._updates)
@@ -41,6 +55,7 @@ class Executor(Inspected):
         self._runtime = _runtime(self._program, target, math)
         self._states = self._program.states
         self._epochs = dict.fromkeys(self._states, -1)
+        self._lent, self._seen = False, -1
 
     @property
     def source(self) -> str:
@@ -51,26 +66,70 @@ class Executor(Inspected):
         names = ", ".join(n.name for n in self.inputs)
         return f"<Executor({names}) of {len(self._program.order)} nodes for {self.target}>"
 
-    def __call__(self, *arrays: Any) -> list[Any]:
+    def __call__(self, *arrays: Any, check_finite: bool = False) -> list[Any]:
         """Run once.
+
+        Args:
+            arrays: one per input, of its shape.
+            check_finite: whether to look at every output and every new value of a variable, and
+                refuse a run that makes nan or infinity of finite numbers. It costs a copy of all
+                variables that are updated.
 
         Raises:
             ShapeError, DtypeError: when an array does not fit its input.
             CompileError: when there are too few or too many arrays.
             MissingValueError: when a variable that is no input has no value.
+            DivergenceError: with `check_finite`; it names the node in which the first nan or
+                infinity was born (its `certificate` says more), and all variables keep the values
+                they had before. Inputs that had no value have that of this run.
         """
         values = self._checked(arrays)
         self._upload()
+        before = {v: self.fetch(v) for v in self._updates} if check_finite else {}
         results = self._runtime.run(values)
         self._updated()
+        if check_finite:
+            new = [self.fetch(v) for v in self._updates]
+            bad = [n for n, value in zip([*self._outputs, *self._updates.values()],
+                                         [*results, *new], strict=True)
+                   if not np.all(np.isfinite(value))]  # fmt: skip
+            if bad:
+                for v, value in before.items():
+                    v.value = value
+                raise self._divergence(bad, values)
         return results
 
+    def _divergence(self, bad: list[Node], values: list[Any]) -> DivergenceError:
+        """Return the error that says where a nan or infinity was born."""
+        from graphgrad.explain.nonfinite import certificate
+
+        kept = [v._value for v in self.inputs]
+        try:
+            for v, value in zip(self.inputs, values, strict=True):
+                v.value = value
+            found = next((c for n in bad if (c := certificate(n)) is not None), None)
+        finally:
+            for v, value in zip(self.inputs, kept, strict=True):
+                if value is not None:
+                    v.value = value
+        more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
+        error = DivergenceError(f"{describe(bad[0])}{more} is not finite; nothing was updated")
+        error.certificate = found
+        if found is not None:
+            error.args = (f"{error.args[0]}\n{found!r}",)
+        return error
+
     def _updated(self) -> None:
-        """Note that the updated variables' values are now in this executor's memory."""
-        if self._updates:
+        """Note that the updated variables' values are now in this executor's memory.
+
+        As long as nobody has asked for one since the last time, everybody knows already.
+        """
+        if self._updates and not self._lent:
             epoch = lend(self._updates, self)
             for v in self._updates:
                 self._epochs[v] = epoch
+            self._lent = True
+        self._seen = current_epoch()
 
     def epoch(self, *data: Any, rows: Any = None) -> list[Any]:
         """Run once per batch, all in compiled code: the training loop without Python in it.
@@ -111,12 +170,17 @@ class Executor(Inspected):
 
     def fetch(self, variable: Node) -> Any:
         """Return the value a variable has in this executor's memory."""
+        self._lent = False
         value = self._runtime.get(variable)
         if getattr(value, "ndim", 0):
             value.flags.writeable = False
         return value
 
     def _upload(self) -> None:
+        """Copy the values that were set elsewhere into this executor's memory."""
+        if self._seen == current_epoch():
+            return
+        self._lent = False
         for v in self._states:
             if self._epochs[v] != v._changed:
                 if v._value is None:
@@ -131,39 +195,65 @@ class Executor(Inspected):
             raise CompileError(f"{len(arrays)} arrays given; expected {len(self.inputs)}: {names}")
         return [fitting(n, x) for n, x in zip(self.inputs, arrays, strict=True)]
 
-    def check(self, *arrays: Any, rtol: float | None = None) -> dict[str, float]:
-        """Run once beside the uncompiled graph and compare every output and update.
+    def check(
+        self, *arrays: Any, rtol: float | None = None, every: bool = True
+    ) -> dict[str, float]:
+        """Run once beside the uncompiled graph and compare, node by node.
+
+        The outputs and updates are those of this executor; for the nodes between, which its
+        kernels keep in registers, the same graph is compiled once more with all of them as
+        outputs.
 
         Args:
             arrays: as for a call.
             rtol: the largest difference allowed, relative to the largest entry; by default
                 1e-9 in float64 and 1e-4 in float32.
+            every: False to compare outputs and updates only.
 
         Returns:
-            The relative difference of each output and update, by name.
+            The relative difference of each output, update and node, by name.
 
         Raises:
             CompileError: when one is larger than `rtol`; variables keep their old values.
+
+        Example:
+            >>> import graphgrad as gg
+            >>> x = gg.var("x", shape=(3,))
+            >>> f = gg.compile([gg.sum(gg.exp(x))], [x], target="numpy")
+            >>> f.check([0.0, 1.0, 2.0])
+            {'sum': 0.0, 'exp': 0.0}
         """
         values = self._checked(arrays)
         before = {v: refresh(v) for v in self._states}
-        nodes = [*self._outputs, *self._updates.values()]
         given = {**before, **dict(zip(self.inputs, values, strict=True))}
-        expected = evaluate(nodes, given)
+        ends = [*self._outputs, *self._updates.values()]
         found = [*self(*arrays), *[v.value for v in self._updates]]
         for v in self._updates:
             v.value = before[v]
+        nodes = [n for n in ancestors(ends) if not n.is_leaf and n not in ends] if every else []
+        if nodes:
+            found += Executor(nodes, self.inputs, {}, self.target, self.math)(*arrays)
         report: dict[str, float] = {}
-        for k, (node, a, b) in enumerate(zip(nodes, found, expected, strict=True)):
+        expected = evaluate([*ends, *nodes], given)
+        for node, a, b in zip([*ends, *nodes], found, expected, strict=True):
             limit = rtol or (1e-4 if node.dtype == np.float32 else 1e-9)
             difference = _difference(a, b)
-            report[node.name or f"{node.op}#{k}"] = difference
+            report[_free(node.name or node.op, report)] = difference
             if not difference <= limit:
                 raise CompileError(
                     f"{describe(node)} differs by {difference:.2e} from the uncompiled graph; "
                     f"allowed {limit:.0e}"
                 )
         return report
+
+
+def _free(name: str, taken: Mapping[str, Any]) -> str:
+    """Return the name, or with a number that makes it new."""
+    found, k = name, 1
+    while found in taken:
+        k += 1
+        found = f"{name}#{k}"
+    return found
 
 
 def _difference(a: Any, b: Any) -> float:
@@ -189,6 +279,10 @@ def _runtime(compiled: Any, target: str, math: str) -> Any:
         except ImportError as problem:
             raise MissingDependencyError(f"target 'numba': {problem}; pip install numba") from None
         return CpuRuntime(compiled, math)
+    if target == "cuda":
+        from graphgrad.compiler.cuda import CudaRuntime
+
+        return CudaRuntime(compiled, math)
     raise CompileError(f"target {target!r}: expected one of {', '.join(TARGETS)}")
 
 
@@ -206,7 +300,8 @@ def compile(
         inputs: variables whose values are given at each call; all others keep theirs between
             calls, and may be set in between, as always.
         updates: new values for variables, applied at the end of each call.
-        target: ``"numba"`` for kernels on this processor, ``"numpy"`` for the reference.
+        target: ``"numba"`` for kernels on this processor, ``"cuda"`` for kernels on an NVIDIA
+            GPU, ``"numpy"`` for the reference.
         math: ``"fast"`` computes exp, log, tanh and their like of float32 as vectors, to a few
             1e-7 relative; ``"exact"`` calls the C library. In float64 it is always exact.
 

@@ -21,6 +21,9 @@ __all__ = ["SUM", "Fused", "Kernel", "fuse"]
 SUM = ("0", "{0} + {1}")
 """How a reduction that adds begins and goes on."""
 
+LONGEST = 96
+"""Nodes of a loop at most: the compiler below takes more than twice as long for twice as many."""
+
 
 @dataclass(eq=False)
 class Kernel:
@@ -148,7 +151,8 @@ class _Fuser:
             )
             first = max(first, self.index[root] + (not here))
         for k in range(first, len(self.kernels)):
-            if self.kernels[k].kind == "loop" and self.kernels[k].domain == domain:
+            kernel = self.kernels[k]
+            if kernel.kind == "loop" and kernel.domain == domain and len(kernel.nodes) < LONGEST:
                 break
         else:
             k = len(self.kernels)

@@ -6,6 +6,7 @@ after the last kernel that reads it.
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -33,6 +34,7 @@ class Plan:
         in_place: new values that are written over the variable they update.
         shares: for results that each thread has its own of (a sum over its rows, or numbers that
             only its rows need), where the first thread's is, and how far to the next.
+        sums: where the sums over rows of a region stand side by side.
     """
 
     start: dict[Node, int]
@@ -40,6 +42,24 @@ class Plan:
     life: dict[Node, tuple[int, int] | None]
     in_place: dict[Node, Node]
     shares: dict[Node, tuple[int, int]] = field(default_factory=dict)
+    sums: list[Sums] = field(default_factory=list)
+
+
+@dataclass
+class Sums:
+    """The sums over rows that the kernels of a region make, of one type, side by side.
+
+    Attributes:
+        start: where the first thread's are; the others' follow at every `step` entries. In the
+            end the first thread's are the sums of all.
+        nodes: the sums, and where they are among the others.
+    """
+
+    region: Region
+    dtype: Dtype
+    nodes: dict[Node, int]
+    step: int
+    start: int = 0
 
 
 def plan(program: Program, fused: Fused, times: Schedule) -> Plan:
@@ -48,27 +68,60 @@ def plan(program: Program, fused: Fused, times: Schedule) -> Plan:
     in_place = _in_place(program, fused, times)
     elsewhere = {*program.inputs, *in_place, *outside(program, fused)}
     found = Plan({}, {}, life, in_place)
-    shares = {n: r for n, r in times.crossing.items() if r.parts > 1} | times.private
-    for dtype in sorted({n.dtype for n in (*fused.stored, *shares)}, key=str):
+    for dtype in sorted({n.dtype for n in (*fused.stored, *times.crossing)}, key=str):
         wanted = [
-            _Buffer(n, n.size, life[n], n.dtype)
+            _Buffer(n, n.size, life[n])
             for n in fused.stored
-            if n.dtype is dtype and n not in elsewhere and n not in times.private
-        ]
-        for n, region in shares.items():
+            if n.dtype is dtype and n not in elsewhere
+            and n not in times.private and n not in times.crossing
+        ]  # fmt: skip
+        for n, region in times.private.items():
             if n.dtype is dtype:
-                step = _share(n, region, times)
-                found.shares[n] = (0, step)
-                span = life[n] if n in times.private else times.span(region)
-                wanted.append(_Buffer(n, step * region.parts, span, dtype, shared=True))
-        found.sizes[dtype] = _pack(wanted)
+                found.shares[n] = (0, _rows_of(n, region, times))
+                wanted.append(_Buffer(n, found.shares[n][1] * region.parts, life[n]))
+        sums = [_side_by_side(region, dtype, times) for region in times.regions]
+        for group in (g for g in sums if g.nodes):
+            found.sums.append(group)
+            size = group.step * group.region.parts
+            wanted.append(_Buffer(group, size, _life(group, life, times)))
+        found.sizes[dtype] = _pack(wanted, dtype)
         for b in wanted:
-            if b.shared:
-                found.shares[b.node] = (b.start, found.shares[b.node][1])
+            if isinstance(b.thing, Sums):
+                b.thing.start = b.start
+                for n, at in b.thing.nodes.items():
+                    found.shares[n] = (b.start + at, b.thing.step)
+                    if n not in elsewhere:
+                        found.start[n] = b.start + at
+            elif b.thing in found.shares:
+                found.shares[b.thing] = (b.start, found.shares[b.thing][1])
             else:
-                found.start[b.node] = b.start
+                found.start[b.thing] = b.start
     found.start.update({new: found.start[v] for new, v in in_place.items()})
     return found
+
+
+def _side_by_side(region: Region, dtype: Dtype, times: Schedule) -> Sums:
+    """Return the sums over rows of a region, those that begin with the same number together."""
+    mine = [n for n, home in times.crossing.items() if home is region and n.dtype is dtype]
+    mine.sort(key=lambda n: (str(n.primitive.combine), n.serial))
+    line, at = ALIGNMENT // dtype.itemsize, 0
+    nodes: dict[Node, int] = {}
+    for n in mine:
+        if n.size >= line:
+            at = -(-at // line) * line
+        nodes[n] = at
+        at += max(n.size, 1)
+    return Sums(region, dtype, nodes, -(-at // line) * line)
+
+
+def _life(
+    group: Sums, life: dict[Node, tuple[int, int] | None], times: Schedule
+) -> tuple[int, int] | None:
+    spans = [times.span(group.region), *(life[n] for n in group.nodes)]
+    known = [span for span in spans if span is not None]
+    if len(known) < len(spans):
+        return None
+    return min(s[0] for s in known), max(s[1] for s in known)
 
 
 def outside(program: Program, fused: Fused) -> dict[Node, int]:
@@ -81,14 +134,11 @@ def outside(program: Program, fused: Fused) -> dict[Node, int]:
     return found
 
 
-def _share(node: Node, region: Region, times: Schedule) -> int:
-    """Return the entries that one thread's share of a buffer takes, a whole number of lines."""
+def _rows_of(node: Node, region: Region, times: Schedule) -> int:
+    """Return the entries that a thread's rows of a buffer take, a whole number of cache lines."""
     line = ALIGNMENT // node.dtype.itemsize
-    count = node.size
-    if node in times.private:
-        kernel = next(k for k in region.kernels if node in k.nodes)
-        rows = times.rows[kernel]
-        count = node.size // rows * region.blocks[rows]
+    rows = times.rows[next(k for k in region.kernels if node in k.nodes)]
+    count = node.size // rows * region.blocks[rows]
     return -(-max(count, 1) // line) * line
 
 
@@ -163,30 +213,38 @@ def _lives(
 
 @dataclass
 class _Buffer:
-    node: Node
+    thing: Node | Sums
     size: int
     life: tuple[int, int] | None
-    dtype: Dtype
-    shared: bool = False
     start: int = 0
 
+    @property
+    def serial(self) -> int:
+        return next(iter(self.thing.nodes)).serial if isinstance(self.thing, Sums) else (
+            self.thing.serial
+        )
 
-def _pack(buffers: list[_Buffer]) -> int:
+
+def _pack(buffers: list[_Buffer], dtype: Dtype) -> int:
     """Put each buffer at the lowest place free during its whole life; return the arena's size."""
     # Those that stay first, then large before small: the usual good packing.
-    buffers.sort(key=lambda b: (b.life is not None, -b.size, b.node.serial))
-    placed: list[_Buffer] = []
-    ends: list[int] = []
+    buffers.sort(key=lambda b: (b.life is not None, -b.size, b.serial))
+    line, end = ALIGNMENT // dtype.itemsize, 0
+    placed: list[tuple[int, int, tuple[int, int]]] = []
     for b in buffers:
-        step = ALIGNMENT // b.dtype.itemsize
-        room = -(-max(b.size, 1) // step) * step
-        for other, stop in sorted(zip(placed, ends, strict=True), key=lambda p: p[0].start):
-            if _overlap(other.life, b.life) and other.start < b.start + room and b.start < stop:
-                b.start = stop
-        placed.append(b)
-        ends.append(b.start + room)
-    return max(ends, default=0)
-
-
-def _overlap(a: tuple[int, int] | None, b: tuple[int, int] | None) -> bool:
-    return a is None or b is None or (a[0] <= b[1] and b[0] <= a[1])
+        step = line if b.size >= line else 1  # small ones need not begin a cache line
+        if b.life is None:
+            b.start = -(-end // step) * step
+            end = b.start + max(b.size, 1)
+    end = -(-end // line) * line
+    for b in buffers:
+        if b.life is not None:
+            step, room = line if b.size >= line else 1, max(b.size, 1)
+            b.start = end
+            for start, stop, span in placed:
+                if b.start + room <= start:
+                    break
+                if b.start < stop and span[0] <= b.life[1] and b.life[0] <= span[1]:
+                    b.start = -(-stop // step) * step
+            bisect.insort(placed, (b.start, b.start + room, b.life))
+    return max([end, *(stop for _, stop, _ in placed)])

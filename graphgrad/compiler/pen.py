@@ -124,4 +124,4 @@ class Pen:
 
     def crosses(self, node: Node) -> bool:
         """Return whether a result sums over rows of which only some are being worked on."""
-        return self.cut and node in self.schedule.crossing
+        return self.cut and self.schedule.crossing.get(node) is self.region

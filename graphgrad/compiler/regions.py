@@ -22,13 +22,15 @@ from graphgrad.shapes import size
 __all__ = ["Region", "Schedule", "aligned", "reads", "schedule"]
 
 SHARED_WORK = 60_000
-"""Work from which on threads are worth their start; about ten microseconds."""
+"""Work from which on threads are worth their start; some ten microseconds."""
 CACHE = 512 * 1024
 """Bytes of a region's numbers that are kept in a core's own cache."""
 SMALL_PRODUCT = 500_000
 """Products of fewer multiplications are tiles, larger ones calls of BLAS."""
 CHEAP = 8
-"""Multiplications of a matrix product that take as long as one operation of a loop."""
+"""Multiplications of a matrix product that are one unit of work."""
+SIMPLE = 4
+"""Elementwise operations that are one unit of work."""
 
 
 @dataclass(eq=False)
@@ -244,7 +246,7 @@ def _work(kernel: Kernel) -> int:
     node = kernel.nodes[0]
     if kernel.kind == "matmul":
         return node.size * node.inputs[0].shape[-1] // CHEAP
-    return size(kernel.domain) * len(kernel.nodes)
+    return size(kernel.domain) * len(kernel.nodes) // SIMPLE
 
 
 def _block(section: Sequence[Kernel], rows: int, fused: Fused, parts: int) -> int:

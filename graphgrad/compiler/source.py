@@ -8,13 +8,14 @@ of kernels, each of them calls ``run``.
 
 from __future__ import annotations
 
+import itertools
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from graphgrad.compiler.fuse import Fused, Kernel, is_literal
 from graphgrad.compiler.loops import Nests
-from graphgrad.compiler.memory import Plan
+from graphgrad.compiler.memory import Plan, Sums
 from graphgrad.compiler.products import Products
 from graphgrad.compiler.program import Program
 from graphgrad.compiler.regions import Region, Schedule
@@ -32,6 +33,8 @@ OPTIONS = 'cache=True, error_model="numpy", fastmath={"contract"}'
 SLOTS = len(ARENAS) + 5
 """Where the inputs begin in the table of addresses: after the arenas, the pool of threads, what
 they run, the two BLAS routines, and the row numbers."""
+LONG = 400
+"""Nodes from which on every kernel is a function of its own."""
 PER_INPUT = 4
 """Addresses of an input: its data, room for a batch, whether rows are picked, the batch now."""
 
@@ -56,6 +59,8 @@ class Writer(Nests, Products, Singles):
     """Writes the source of one program: every kernel, the step that calls them, and the epoch."""
 
     texts: dict[Kernel, str] = field(default_factory=dict)
+    functions: list[str] = field(default_factory=list)
+    long: bool = False
 
     def write(self) -> str:
         """Return the text."""
@@ -65,7 +70,9 @@ class Writer(Nests, Products, Singles):
             assert self.program.outputs[k] is node
             self.name(node)
         numbers = {k: number for number, k in enumerate(self.fused.kernels, 1)}
+        self.long = sum(len(k.nodes) for k in self.fused.kernels) > LONG
         step, shared, held = self._step(numbers)
+        self.lines += self.functions
         if shared:
             self._runner(shared)
         self._epoch(step, held)
@@ -114,10 +121,8 @@ class Writer(Nests, Products, Singles):
         body, self.lines = self.lines, []
         self.kernel = None
         if not region.whole:
-            self._views(1, [n for n in self.used if not self._is_own(n, region)])
-            for n, home in self.schedule.crossing.items():
-                if home is region:
-                    self._own_sum(n, region)
+            self._begin_sums(region)
+            self._places(1, list(self.used))
         self.region = None
         body, self.lines, self.indent = [*self.lines, *self.before, *body], outer, 0
         return body
@@ -127,14 +132,40 @@ class Writer(Nests, Products, Singles):
             self.kernel = kernel
             if self.timed:
                 self.emit(1, "begun_ = cycles()")
-            start = len(self.lines)
-            for line in self._comment(numbers[kernel], kernel):
-                self.emit(1, f"# {line}")
-            self._kernel(kernel)
-            self.texts[kernel] = textwrap.dedent("\n".join(self.lines[start:]))
+            if self.long:
+                self._as_function(kernel, numbers[kernel])
+            else:
+                self._commented(kernel, numbers[kernel])
             if self.timed:
                 at = f"{numbers[kernel] - 1} + {len(numbers)}*{'part' if self.cut else '0'}"
                 self.emit(1, f"ticks_[{at}] += cycles() - begun_")
+
+    def _commented(self, kernel: Kernel, number: int) -> None:
+        start = len(self.lines)
+        for line in self._comment(number, kernel):
+            self.emit(1, f"# {line}")
+        self._kernel(kernel)
+        self.texts[kernel] = textwrap.dedent("\n".join(self.lines[start:]))
+
+    def _as_function(self, kernel: Kernel, number: int) -> None:
+        """Write a kernel as a function of its own: Numba is slow to compile long functions."""
+        outer = self.lines, self.used, self.before, self.indent
+        self.lines, self.used, self.before, self.indent = [], {}, [], 0
+        self._commented(kernel, number)
+        body, self.lines = self.lines, []
+        self._places(1, list(self.used), with_rows=True)
+        head, used, before = self.lines, self.used, self.before
+        self.lines, self.used, self.before, self.indent = outer
+        held = {n.dtype for n in used if n in self.plan.start or n in self.plan.shares}
+        arguments = [name for kind, name in ARENAS.items() if kind in held]
+        given = [n for n in used if n in self.program.inputs or n in self.outs]
+        self.used |= dict.fromkeys(given)
+        arguments += [self.name(n) for n in given]
+        arguments += ["low", "high", "part"] if self.cut else []
+        arguments += sorted(self.routines)
+        call = f"kernel_{number}({', '.join(arguments)})"
+        self.functions += [f"@njit({OPTIONS})", f"def {call}:", *head, *before, *body, "", ""]
+        self.emit(1, call)
 
     def _section(self, region: Region, rows: int, block: int) -> None:
         """Write which rows this part takes, and the loop over blocks of them, if any."""
@@ -145,12 +176,22 @@ class Writer(Nests, Products, Singles):
         self.emit(1, f"last = {last}")
         self.emit(1, f"for low in range({first}, last, {block}):")
         self.emit(2, f"high = {'low + 1' if block == 1 else f'min(low + {block}, last)'}")
-        for n, home in self.schedule.private.items():
-            if home is region and self.schedule.rows[self.fused.kernel_of[n]] == rows:
-                self._own_rows(n, rows)
+        if not self.long:
+            for n, home in self.schedule.private.items():
+                if home is region and self.schedule.rows[self.fused.kernel_of[n]] == rows:
+                    self._own_rows(2, n)
 
-    def _is_own(self, n: Node, region: Region) -> bool:
-        return region.parts > 1 and self.schedule.crossing.get(n) is region
+    def _places(self, depth: int, nodes: list[Node], with_rows: bool = False) -> None:
+        """Write where buffers are, and where this part's own are."""
+        own = [n for n in nodes if self.crosses(n)]
+        self._views(depth, [n for n in nodes if n not in own])
+        for n in own:
+            start, step = self.plan.shares[n]
+            view = f"view({ARENAS[n.dtype]}, {start} + {step}*part, {max(n.size, 1)})"
+            self.emit(depth, f"{self.name(n)}_part_ = {view}  # {n.dtype.name}{list(n.shape)}")
+        for n in nodes if with_rows else []:
+            if n in self.schedule.private:
+                self._own_rows(depth, n)
 
     def _views(self, depth: int, nodes: Iterable[Node]) -> None:
         """Write where buffers are."""
@@ -160,36 +201,39 @@ class Writer(Nests, Products, Singles):
                 view = f"view({ARENAS[n.dtype]}, {begin}, {count})"
                 self.emit(depth, f"{self.name(n)} = {view}  # {n.dtype.name}{list(n.shape)}")
 
-    def _own_sum(self, n: Node, region: Region) -> None:
-        """Write where a part's own sum over rows is, and begin it."""
-        start, step = self.plan.shares[n]
-        name, count = f"{self.name(n)}_part_", max(n.size, 1)
-        self.emit(1, f"{name} = view({ARENAS[n.dtype]}, {start} + {step}*part, {count})")
-        self.emit(1, f"for i in range({count}):")
-        self.emit(2, f"{name}[i] = {self.start_of(n)}")
+    def _begin_sums(self, region: Region) -> None:
+        """Begin this part's own sums over rows."""
+        for group in (g for g in self.plan.sums if g.region is region):
+            at = f"{group.start} + {group.step}*part"
+            self.emit(1, f"sums_ = view({ARENAS[group.dtype]}, {at}, {group.step})")
+            for (first, last), nodes in _runs(group):
+                self.emit(1, f"for i in range({first}, {last}):")
+                self.emit(2, f"sums_[i] = {self.start_of(nodes[0])}")
 
-    def _own_rows(self, n: Node, rows: int) -> None:
+    def _own_rows(self, depth: int, n: Node) -> None:
         """Write where a part's own rows of a buffer are, as if the buffer were whole."""
         start, step = self.plan.shares[n]
+        rows = self.schedule.rows[self.fused.kernel_of[n]]
         at = f"{start} + {step}*part - {times(n.size // rows, 'low')}"
         shape = f"{n.dtype.name}{list(n.shape)}, some rows"
-        self.emit(2, f"{self.name(n)} = view({ARENAS[n.dtype]}, {at}, {n.size})  # {shape}")
+        self.emit(depth, f"{self.name(n)} = view({ARENAS[n.dtype]}, {at}, {n.size})  # {shape}")
 
     def _together(self, region: Region) -> list[str]:
-        """Return the lines that combine what each part left of a sum, always in order."""
+        """Return the lines that combine what each part left of the sums, always in order."""
         self.used, self.indent = {}, 1
         outer, self.lines = self.lines, []
-        for node in (n for n, home in self.schedule.crossing.items() if home is region):
-            total, count = self.name(node), max(node.size, 1)
-            start, step = self.plan.shares[node]
-            size = f"{start}, {step * region.parts}"
-            self.emit(1, f"shares = view({ARENAS[node.dtype]}, {size})  # of {total}, by part")
-            self.emit(1, f"for i in range({count}):")
-            self.emit(2, f"{total}[i] = shares[i]")
+        for group in (g for g in self.plan.sums if g.region is region):
+            count = f"{group.start}, {group.step * region.parts}"
+            self.emit(1, f"sums_ = view({ARENAS[group.dtype]}, {count})  # of all parts")
             self.emit(1, f"for part in range(1, {region.parts}):")
-            self.emit(2, f"for i in range({count}):")
-            value = self.combined(node, f"{total}[i]", f"shares[{step}*part + i]")
-            self.emit(3, f"{total}[i] = {value}")
+            for (first, last), nodes in _runs(group):
+                self.emit(2, f"for i in range({first}, {last}):")
+                value = self.combined(nodes[0], "sums_[i]", f"sums_[{group.step}*part + i]")
+                self.emit(3, f"sums_[i] = {value}")
+            for n, at in group.nodes.items():
+                if n in self.outs:
+                    self.emit(1, f"for i in range({max(n.size, 1)}):")
+                    self.emit(2, f"{self.name(n)}[i] = sums_[{at} + i]")
         found, self.lines, self.indent = self.lines, outer, 0
         return found
 
@@ -308,6 +352,13 @@ class Writer(Nests, Products, Singles):
             self._now(2, n, f"addresses[{now}]", self.out(k))
         self.lines += step
         self.emit(1, "return 0")
+
+
+def _runs(group: Sums) -> Iterator[tuple[tuple[int, int], list[Node]]]:
+    """Yield the stretches of sums that begin with the same number, and the nodes in them."""
+    for _, run in itertools.groupby(group.nodes, key=lambda n: n.primitive.combine):
+        nodes = list(run)
+        yield (group.nodes[nodes[0]], group.nodes[nodes[-1]] + max(nodes[-1].size, 1)), nodes
 
 
 def _type(kind: Dtype) -> str:
