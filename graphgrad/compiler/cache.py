@@ -22,7 +22,7 @@ from typing import Any
 
 from graphgrad.errors import CompileError
 
-__all__ = ["CacheWarning", "folder", "load"]
+__all__ = ["CacheWarning", "base", "folder", "load"]
 
 _lock = threading.Lock()
 _temporary: list[tempfile.TemporaryDirectory[str]] = []
@@ -32,20 +32,21 @@ class CacheWarning(UserWarning):
     """The compile cache on disk cannot be used; compiled code lasts for this process only."""
 
 
-def folder() -> Path:
-    """Return the folder of generated modules for these versions; it need not exist.
+def base() -> Path:
+    """Return the folder of all versions' folders: the user's cache, or ``GRAPHGRAD_CACHE``."""
+    place = os.environ.get("GRAPHGRAD_CACHE")
+    return Path(place) if place else _user_cache() / "graphgrad"
 
-    ``GRAPHGRAD_CACHE`` names another place than the user's cache folder.
-    """
+
+def folder() -> Path:
+    """Return the folder of generated modules for these versions; it need not exist."""
     import llvmlite
     import numba
     import numpy
 
-    place = os.environ.get("GRAPHGRAD_CACHE")
-    base = Path(place) if place else _user_cache() / "graphgrad"
     python = f"py{sys.version_info[0]}{sys.version_info[1]}"
     versions = f"{python}-numba{numba.__version__}-numpy{numpy.__version__}"
-    return base / f"{versions}-llvmlite{llvmlite.__version__}"
+    return base() / f"{versions}-llvmlite{llvmlite.__version__}"
 
 
 def _user_cache() -> Path:

@@ -160,13 +160,19 @@ class _Charter:
         return "view" if end in self.fused.views and end not in inherited else "folded"
 
     def _same(self) -> dict[Node, Node]:
-        """Return for each node in a collapsed kernel the first with the same result."""
+        """Return for each computed node the first with the same result, which is drawn for it.
+
+        Names are not lost, nor ends: what bears one is drawn itself, if its kernel is not one box.
+        """
         firsts: dict[Node, Node] = {}
-        return {
-            n: firsts.setdefault(self.program.stands_for.get(n, n), n)
-            for n in self.nodes
-            if self.home[n] in self.chart.collapsed
-        }
+        found = {}
+        for n in self.nodes:
+            if self.home[n]:
+                first = firsts.setdefault(self.program.stands_for.get(n, n), n)
+                told = n.name or n in self.chart.updates
+                alone = told and self.home[n] not in self.chart.collapsed
+                found[n] = n if alone or n in self.chart.outputs else first
+        return found
 
     # -- what is seen --------------------------------------------------------------------------
 

@@ -195,7 +195,8 @@ class _Writer:
             notes += ['double boxes are kernels: look into one with open="kernel 1", into all with '
                       "collapse=False; new values of variables have a box only where others read "
                       "them"]  # fmt: skip
-        notes.append("solid boxes are in memory; dotted ones, and what has no box, in registers")
+        notes.append("solid boxes are in memory; dotted ones, and what has no box, in registers; "
+                     "what is computed once is drawn once")  # fmt: skip
         drawn = {item.node for item in self.chart.dots}
         if drawn & set(self.chart.state):
             notes.append("dashed: in no kernel, being a view of other numbers, or folded away")
