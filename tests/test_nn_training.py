@@ -379,7 +379,8 @@ def test_an_iterable_with_weights_and_what_is_wrong_with_some():
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int16"])
-def test_memory_mapped_arrays_are_read_batch_by_batch(tmp_path, dtype):
+def test_memory_mapped_arrays_are_read_batch_by_batch(tmp_path, dtype, monkeypatch):
+    monkeypatch.setattr("graphgrad.nn.sources.CONVERTED", 1000)  # two batches of 32 at a time
     X, y = regression(50)
     X = (10 * X).astype(dtype)
     np.save(tmp_path / "X.npy", X)
@@ -388,6 +389,7 @@ def test_memory_mapped_arrays_are_read_batch_by_batch(tmp_path, dtype):
     a.fit(X, y, epochs=2, validation_split=0.2, verbose=0)
     b.fit(mapped, y, epochs=2, validation_split=0.2, verbose=0)
     np.testing.assert_array_equal(a.get_weights()[0], b.get_weights()[0])
+    np.testing.assert_array_equal(a.predict(X), a.predict(mapped))
 
 
 def test_float64_networks_stay_float64():
@@ -605,6 +607,13 @@ def test_a_rate_that_is_too_large_is_told():
     with pytest.raises(DivergenceError, match="A smaller learning rate"):
         model.fit(*regression(), epochs=100, verbose=0)
     assert all(np.isfinite(w).all() for w in model.get_weights())
+
+
+def test_nan_in_the_data_is_told_as_given():
+    X, y = regression(8)
+    X[5, 1] = np.nan
+    with pytest.raises(DivergenceError, match=r"batch 2.*\n.*Not finite as given: x = "):
+        linear().fit(X, y, batch_size=4, shuffle=False, verbose=0)
 
 
 # -- looking inside -----------------------------------------------------------------------------

@@ -18,6 +18,9 @@ from graphgrad.nn.shuffling import Shuffle
 
 __all__ = ["Chunk", "Stream", "Table", "parts_of"]
 
+CONVERTED = 1 << 25
+"""Bytes of a chunk that is converted from a map of another type."""
+
 
 @dataclass(frozen=True)
 class Chunk:
@@ -55,10 +58,8 @@ class Table:
     Attributes:
         steps: batches of an epoch.
         full: whether all batches are.
+        foreseen: whether several epochs may be taken at once.
     """
-
-    foreseen = True
-    """Whether several epochs may be taken at once."""
 
     def __init__(
         self, arrays: Sequence[Any], dtypes: Sequence[Any], batch: int,
@@ -76,11 +77,17 @@ class Table:
         self.full = self.n % batch == 0
         self.example = [np.array(a[:1]) for a in arrays]
         self._shuffle = Shuffle(self.n, seed) if shuffle else None
-        self._direct = all(a.dtype == d for a, d in zip(self.arrays, self.dtypes, strict=True))
+        pairs = list(zip(self.arrays, self.dtypes, strict=True))
+        self._direct = self.foreseen = all(a.dtype == d for a, d in pairs)
+        size = sum(batch * d.itemsize * (a.size // self.n) for a, d in pairs)
+        self._most = self.steps if self._direct else max(1, CONVERTED // size)
 
     def chunk(self, epoch: int, start: int, steps: int, epochs: int = 1) -> Chunk:
-        """Return batches `start` … of an epoch, or the whole of several epochs."""
-        stop = min(start + steps, self.steps)
+        """Return batches `start` … of an epoch, or the whole of several epochs.
+
+        Maps of another type are converted, and then there may be fewer batches than asked for.
+        """
+        stop = min(start + min(steps, self._most), self.steps)
         rows = np.empty((epochs, (stop - start) * self.batch), np.int64)
         for k, out in enumerate(rows):
             self._order(epoch + k, start * self.batch, out)
@@ -100,6 +107,14 @@ class Table:
             for a, d in zip(self.arrays, self.dtypes, strict=True)
         ]
         return Chunk(picked, None, mask, sizes)
+
+    def chunks(self, steps: int) -> Iterator[Chunk]:
+        """Yield all batches, so many at a time."""
+        start = 0
+        while start < self.steps:
+            chunk = self.chunk(0, start, steps)
+            start += len(chunk.sizes)
+            yield chunk
 
     def _order(self, epoch: int, start: int, out: Any) -> None:
         """Write the rows from place `start` on."""

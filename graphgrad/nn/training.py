@@ -100,8 +100,7 @@ class Trainable(Compiled):
         table = Table(arrays, self._dtypes(weighted), batch or self._batch or BATCH)
         graph, step = self._compiled("evaluate", table.batch, not table.full, weighted)
         totals: Any = 0.0
-        for start in range(0, table.steps, AT_ONCE):
-            chunk = table.chunk(0, start, AT_ONCE)
+        for chunk in table.chunks(AT_ONCE):
             found = np.array(run_chunk(step, graph, chunk), np.float64)
             found[0] *= chunk.sizes
             totals = totals + found.sum(-1)
@@ -138,8 +137,7 @@ class Trainable(Compiled):
         )
         _, step = self._compiled("predict", table.batch)
         parts = []
-        for start in range(0, table.steps, AT_ONCE):
-            chunk = table.chunk(0, start, AT_ONCE)
+        for chunk in table.chunks(AT_ONCE):
             parts.append([a.reshape(-1, *a.shape[2:])
                           for a in step.epoch(*chunk.data, rows=chunk.rows)])  # fmt: skip
         found = [np.concatenate(column)[: table.n] for column in zip(*parts, strict=True)]
