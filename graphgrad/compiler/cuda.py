@@ -248,7 +248,7 @@ class CudaRuntime:
 
     def _parts(self, feed: Feed) -> list[tuple[int, Feed]]:
         """Cut an epoch whose data do not fit on the device into runs of steps that do."""
-        free = self._cuda.current_context().get_memory_info()[0] * CHUNK
+        free = _free(self._cuda) * CHUNK
         made = sum(n.size * n.dtype.itemsize for n in self.program.outputs) * feed.steps
         if sum(x.nbytes for x in feed.data) + made <= free or not feed.steps:
             return [(0, feed)]
@@ -330,6 +330,11 @@ class CudaRuntime:
             for kernel in launch.kernels:
                 taken[kernel] += float(spent)
         return list(taken.values())
+
+
+def _free(cuda: Any) -> float:
+    """Return the bytes of the device's memory that are free."""
+    return float(cuda.current_context().get_memory_info()[0])
 
 
 def _cut_out(feed: Feed, first: int, last: int) -> Feed:

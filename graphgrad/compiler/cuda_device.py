@@ -44,7 +44,7 @@ class Cut:
 
 
 HARDWARE = Cut()
-SIMULATED = Cut(threads=4, blocks=2, enough=2, side=2, largest=2, deep=2, simulated=True)
+SIMULATED = Cut(threads=4, blocks=2, enough=2, side=2, largest=4, deep=4, simulated=True)
 
 
 def simulated() -> bool:

@@ -320,7 +320,7 @@ class CudaProducts(CudaSingles):
             letters = ["i", "j"] if value.startswith("_c") else letters
         if len(sizes) == 1:
             letters = ["t"]
-        elif letters[0] != "i":
+        elif letters and letters[0] != "i":
             self.emit(depth, "s = t")
             self.decoded(depth, "s", sizes, letters, kind)
         self.bodies(depth, sweep, 1, lambda _: letters, known)

@@ -1,0 +1,298 @@
+"""The CUDA target in Numba's simulator; `test_cuda.py` runs this file in a process of its own.
+
+The simulator must be asked for before Numba is imported, so none of this can run beside the other
+tests: ``NUMBA_ENABLE_CUDASIM=1 python -m pytest tests/simulated_cuda.py``.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import graphgrad as gg
+from graphgrad.compiler import cuda as cuda_runtime
+from graphgrad.compiler.cuda_device import Cut
+from graphgrad.errors import CompileError, DeviceMemoryError
+from graphgrad.graph import evaluate
+
+from . import test_compiler, test_compiler_threads
+from .test_compiler import layers
+from .test_compiler_ops import GROUPS, graphs
+
+pytestmark = [
+    pytest.mark.skipif(
+        os.environ.get("NUMBA_ENABLE_CUDASIM") != "1", reason="runs in test_cuda.py's process"
+    ),
+    pytest.mark.filterwarnings("ignore::RuntimeWarning"),
+]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _own_cache(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRAPHGRAD_CACHE", str(tmp_path_factory.mktemp("cache")))
+        before = sys.getswitchinterval()
+        sys.setswitchinterval(2e-5)  # the simulator's own thread polls the others all the time
+        yield
+        sys.setswitchinterval(before)
+
+
+def agrees(nodes, inputs=(), arrays=(), tolerance=1e-11):
+    """Compare outputs of the CUDA target with the uncompiled graph, twice."""
+    f = gg.compile(nodes, inputs, target="cuda")
+    expected = evaluate(nodes, dict(zip(inputs, arrays, strict=True)))
+    for _ in range(2):
+        for node, a, b in zip(nodes, f(*arrays), expected, strict=True):
+            assert (a.shape, a.dtype) == (node.shape, node.dtype)
+            assert np.allclose(a, b, rtol=tolerance, atol=tolerance, equal_nan=True), node
+    return f
+
+
+def random(*shape, seed=0, dtype=np.float64):
+    return np.random.default_rng(seed).normal(size=shape).astype(dtype)
+
+
+# -- the rule book -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("group", GROUPS, ids=lambda g: f"{g[0].name}-{g[-1].name}")
+def test_every_primitive_and_its_gradient(group, dtype):
+    labelled = graphs(group, dtype)
+    nodes = [y for _, y in labelled]
+    found = gg.compile(nodes, target="cuda")()
+    tolerance = 1e-11 if dtype == "float64" else 2e-5
+    for (label, y), a, b in zip(labelled, found, evaluate(nodes), strict=True):
+        assert (a.shape, a.dtype) == (y.shape, y.dtype), label
+        assert np.allclose(a, b, rtol=tolerance, atol=tolerance, equal_nan=True), label
+
+
+@settings(max_examples=5, deadline=None, derandomize=True, database=None)
+@given(st.lists(layers(), min_size=3, max_size=3))
+def test_random_graphs(found):
+    nodes = [n for g in found for n in g]
+    for a, b in zip(gg.compile(nodes, target="cuda")(), evaluate(nodes), strict=True):
+        assert np.allclose(a, b, rtol=1e-9, atol=1e-9, equal_nan=True)
+
+
+# -- what all targets do -----------------------------------------------------------------------
+
+
+def of_every_target():
+    """Return the tests of the other targets that ask for nothing but a target."""
+    found = {**vars(test_compiler), **vars(test_compiler_threads)}
+    return [
+        f for name, f in found.items()
+        if name.startswith("test_") and [*inspect.signature(f).parameters] == ["target"]
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("test", of_every_target(), ids=lambda f: f.__name__)
+def test_as_every_target(test):
+    test("cuda")
+
+
+def test_there_are_tests_of_every_target():
+    assert len(of_every_target()) >= 10
+
+
+def test_epochs_of_scalars_of_no_steps_and_of_mapped_files(tmp_path):
+    test_compiler_threads.test_epochs_of_scalars_of_no_steps_and_of_mapped_files("cuda", tmp_path)
+
+
+def test_an_index_out_of_bounds_is_an_error_once():
+    x, i = gg.var("x", [1.0, 2.0]), gg.var("i", [0, 5], dtype=int)
+    f = gg.compile([gg.take(x, i)], [i], target="cuda")
+    with pytest.raises(IndexError, match="out of bounds"):
+        f([0, 5])
+    assert f([1, -1])[0].tolist() == [2.0, 2.0]
+
+
+def test_names_of_users_and_of_the_text_do_not_mix():
+    names = ["t", "thread", "f64", "part", "row", "x", "_c0_0", "scratch_f64", "lefts", "u32", "a"]
+    leaves = [gg.var(n, np.full((2, 6, 6), 1.0 + k)) for k, n in enumerate(names)]
+    product = leaves[0] @ gg.transpose(leaves[1], (0, 2, 1))
+    y = gg.sum(product, 0) * sum(leaves[2:], 0.0)
+    agrees([gg.sum(y), y.named("total"), gg.argmax(leaves[4]), gg.sum(y, 1).named("y")])
+
+
+# -- forms of kernels --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shapes", [
+    ((1, 1), (1, 1)), ((9, 5), (5, 7)), ((16, 16), (16, 16)), ((3, 40), (40, 2)),
+    ((4, 3, 5), (4, 5, 2)), ((4, 1, 3, 5), (2, 5, 6)), ((2, 0), (0, 3)), ((17, 4), (4, 1)),
+])  # fmt: skip
+@pytest.mark.parametrize("flip", [0, 1, 2, 3])
+def test_products_of_any_shape_and_layout(shapes, flip):
+    a, b = (random(*s, seed=k) for k, s in enumerate(shapes))
+    if flip & 1:
+        x = gg.transpose(gg.var("a", np.swapaxes(a, -1, -2)), (*range(a.ndim - 2), -1, -2))
+    else:
+        x = gg.var("a", a)
+    if flip & 2:
+        y = gg.transpose(gg.var("b", np.swapaxes(b, -1, -2)), (*range(b.ndim - 2), -1, -2))
+    else:
+        y = gg.var("b", b)
+    bias = gg.var("c", random(b.shape[-1], seed=3))
+    total = gg.sum(x @ y, tuple(range(max(a.ndim, b.ndim) - 2))) if max(a.ndim, b.ndim) > 2 else x
+    agrees([gg.tanh(x @ y + bias), gg.tanh(total) * 2, (y.T @ x.T).T if a.ndim == 2 else y])
+
+
+def test_a_product_takes_the_loop_that_follows_along():
+    x, W, b = gg.var("x", random(6, 4)), gg.var("W", random(4, 5)), gg.var("b", random(5))
+    f = agrees([gg.relu(x @ W + b)])
+    assert len(f._runtime.text.step.launches) == 1
+    assert f._runtime.plan.sizes[np.dtype(float)] < 6 * 4 + 4 * 5 + 5 + 6 * 5 + 8 * 4
+
+
+@pytest.mark.parametrize("axis", [None, 0, 1, 2, (0, 1), (1, 2), (0, 2)])
+@pytest.mark.parametrize("shape", [(2, 3, 4), (40, 2, 3), (2, 3, 70)])
+def test_sums_over_any_axes_beside_each_other(shape, axis):
+    x = gg.var("x", random(*shape))
+    y = gg.exp(x)
+    agrees([gg.sum(y, axis), gg.max(x, axis), gg.sum(y * x, 0), y, gg.argmax(x), gg.prod(x, axis)])
+
+
+def test_long_sums_are_split_and_always_add_up_in_the_same_order():
+    x = gg.var("x", random(5000, dtype=np.float32))
+    f = agrees([gg.sum(gg.tanh(x)), gg.grad(gg.sum(gg.tanh(x)), x)], tolerance=1e-5)
+    assert len(f._runtime.text.step.launches) == 2
+    assert len({f()[0].tobytes() for _ in range(3)}) == 1
+
+
+def test_an_argmax_takes_the_first_of_equals_and_the_first_nan():
+    values = np.array([[1.0, 3, 3, 0, 3], [1, np.nan, 3, np.nan, 9], [-np.inf] * 5])
+    agrees([gg.argmax(gg.var("x", values), 1), gg.argmax(gg.var("y", values))])
+
+
+def test_a_scatter_adds_in_order():
+    at = np.array([3, 0, 3, 3, 1, 0, 2, 3])
+    x = gg.var("x", random(8, 3))
+    agrees([gg.scatter_add(x, at, 5), gg.scatter_add(gg.transpose(x), at, 4, axis=1)])
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_random_numbers_have_the_same_bits_as_on_the_processor(dtype):
+    step = gg.var("step", 3, dtype=int)
+    draws = [gg.random_uniform(step, (n,), seed=7 + n, dtype=dtype) for n in (1, 2, 33)]
+    on_gpu = gg.compile(draws, target="cuda")()
+    assert [a.tobytes() for a in on_gpu] == [b.tobytes() for b in evaluate(draws)]
+
+
+def test_updates_of_all_parameters_are_one_launch():
+    shapes = [(4, 3), (3,), (3, 2), (2,)]
+    P = [gg.var(f"p{k}", random(*s, seed=k)) for k, s in enumerate(shapes)]
+    f = gg.compile([], updates={p: p - 0.1 * gg.square(p) for p in P}, target="cuda")
+    assert len(f._runtime.text.step.launches) == 1
+    expected = [p.value - 0.1 * p.value**2 for p in P]
+    f()
+    assert all(np.allclose(p.value, e) for p, e in zip(P, expected, strict=True))
+    assert len(f._runtime.plan.in_place) == len(P)
+
+
+# -- networks ----------------------------------------------------------------------------------
+
+
+def network(dtype="float64", batch=6):
+    """Return inputs, loss and parameters of a small network with a convolution."""
+    X = gg.var("X", shape=(batch, 1, 6, 6), dtype=dtype)
+    Y = gg.var("Y", shape=(batch,), dtype=int)
+    K = gg.var("K", random(3, 1, 3, 3, seed=1, dtype=dtype))
+    b = gg.var("b", random(3, seed=2, dtype=dtype))
+    W = gg.var("W", random(27, 4, seed=3, dtype=dtype))
+    h = gg.max_pool2d(gg.relu(gg.conv2d(X, K, padding=1) + b.reshape(-1, 1, 1)), 2)
+    loss = gg.softmax_cross_entropy(h.reshape(batch, -1) @ W, Y)
+    return X, Y, loss, [K, b, W]
+
+
+def adam(parameters, gradients):
+    t = gg.var("t", 0.0)
+    now = t + 1
+    updates = {t: now}
+    for w, d in zip(parameters, gradients, strict=True):
+        m, v = (gg.var(n, np.zeros(w.shape)) for n in ("m", "v"))
+        m1, v1 = 0.9 * m + 0.1 * d, 0.999 * v + 0.001 * gg.square(d)
+        rate = 0.01 * gg.sqrt(1 - 0.999**now) / (1 - 0.9**now)
+        updates |= {m: m1, v: v1, w: w - rate * m1 / (gg.sqrt(v1) + 1e-8)}
+    return updates
+
+
+def trained(target, train):
+    X, Y, loss, P = network()
+    f = gg.compile([loss], [X, Y], adam(P, gg.grad(loss, P)), target)
+    return train(f), [p.value for p in P]
+
+
+def same(a, b):
+    return np.allclose(a[0], b[0], rtol=1e-9) and all(
+        np.allclose(p, q, rtol=1e-9, atol=1e-12) for p, q in zip(a[1], b[1], strict=True)
+    )
+
+
+TABLE = (random(15, 1, 6, 6, seed=5), np.arange(15) % 4)
+
+
+def by_steps(f):
+    return [float(f(TABLE[0][k : k + 6], TABLE[1][k : k + 6])[0]) for k in (0, 6, 9)]
+
+
+def by_epoch(f):
+    return f.epoch(*TABLE, rows=np.array([range(6), range(6, 12), range(9, 15)]))[0]
+
+
+@pytest.mark.parametrize("train", [by_steps, by_epoch])
+def test_a_network_learns_the_same(train):
+    assert same(trained("cuda", train), trained("numpy", train))
+
+
+def test_data_larger_than_the_device_come_in_parts(monkeypatch):
+    whole = trained("cuda", by_epoch)
+    parts = []
+    real = cuda_runtime.CudaRuntime._some_steps
+    monkeypatch.setattr(
+        cuda_runtime.CudaRuntime, "_some_steps",
+        lambda self, feed: parts.append(feed.steps) or real(self, feed),
+    )  # fmt: skip
+    monkeypatch.setattr(cuda_runtime, "_free", lambda cuda: 0)
+    assert same(trained("cuda", by_epoch), whole)
+    assert parts == [1, 1, 1]
+
+
+def test_blocks_as_on_a_device(monkeypatch):
+    """A step of a small network with blocks of 256 threads, tiles and lanes as on hardware."""
+    cut = Cut(blocks=2, enough=4, simulated=True)
+    monkeypatch.setattr(cuda_runtime, "SIMULATED", cut)
+    x, W = gg.var("x", random(70, 33)), gg.var("W", random(33, 40, seed=1))
+    h = gg.tanh(x @ W)
+    loss = gg.sum(gg.square(h))
+    agrees([loss, *gg.grad(loss, [x, W]), gg.sum(h, 0)], tolerance=1e-9)
+
+
+# -- refusals ----------------------------------------------------------------------------------
+
+
+def test_what_does_not_fit_is_refused_with_sizes(monkeypatch):
+    from numba import cuda
+
+    monkeypatch.setattr(
+        type(cuda.current_context()), "get_memory_info", lambda self: (1_000_000, 80_000_000_000)
+    )
+    x = gg.var("x", shape=(1000, 1000))
+    message = r"0\.016 GB are needed, 0\.001 of the device's 80 GB are free; .*target='numba'"
+    with pytest.raises(DeviceMemoryError, match=message):
+        gg.compile([x * 2], [x], target="cuda")
+    assert issubclass(DeviceMemoryError, MemoryError)
+
+
+def test_an_operation_without_code_is_refused(monkeypatch):
+    y = gg.exp(gg.var("x", [1.0, 2.0]))
+    monkeypatch.setitem(vars(y.primitive), "code", None)
+    with pytest.raises(CompileError, match="exp has no code for this target; use target='num"):
+        gg.compile([y], target="cuda")

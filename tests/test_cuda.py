@@ -1,0 +1,192 @@
+"""The CUDA target without a GPU: in Numba's simulator, as PTX for two devices, and what it refuses.
+
+`simulated_cuda.py` holds the tests that run in the simulator, in one process of its own. PTX is
+made when the extra ``cuda`` is installed, and given to NVIDIA's assembler where its library is.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import graphgrad as gg
+from graphgrad.cli import main
+from graphgrad.compiler import cuda_device
+from graphgrad.compiler.cuda import Text
+from graphgrad.compiler.program import program
+from graphgrad.errors import CompileError, MissingDependencyError
+
+HERE = Path(__file__).parent
+WORKS = ("moons", "digits", "mnist", "chain", "cnn")
+
+
+def test_in_the_simulator():
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-x",
+         str(HERE / "simulated_cuda.py")],
+        env={**os.environ, "NUMBA_ENABLE_CUDASIM": "1"}, cwd=HERE.parent, capture_output=True,
+        text=True, timeout=600,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-5000:]
+    assert re.search(r"\d\d passed", done.stdout)
+    assert "skipped" not in done.stdout
+
+
+# -- text and PTX ------------------------------------------------------------------------------
+
+
+def benchmark_program(work):
+    """Return the training step of a benchmark network, not compiled."""
+    spec = importlib.util.spec_from_file_location("cpu_works", HERE / "benchmarks" / "cpu.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    found = []
+
+    def caught(outputs, inputs=(), updates=None, **_):
+        found.append(program(list(outputs), list(inputs), dict(updates or {})))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gg, "compile", caught)
+        module.graphgrad_step(work)
+    return found[0]
+
+
+@pytest.mark.parametrize(("work", "launches"), [
+    ("moons", 10), ("digits", 13), ("mnist", 21), ("chain", 2), ("cnn", 30),
+])  # fmt: skip
+def test_few_launches_make_a_step(work, launches):
+    text = Text(benchmark_program(work))
+    assert len(text.step.launches) <= launches
+    compile(text.step.text, work, "exec")
+    compile(text.epoch([True, True]).text, work, "exec")
+
+
+def functions_of(text, folder, monkeypatch):
+    """Return the functions to launch of a text with their signatures, and compile none of them."""
+    from numba import cuda
+
+    found, real = [], cuda.jit
+
+    def jit(signature=None, **options):
+        if options.get("device"):
+            return real(device=True)
+        return lambda function: found.append((function, signature)) or function
+
+    path = folder / "text.py"
+    path.write_text(text)
+    spec = importlib.util.spec_from_file_location("cuda_text", path)
+    monkeypatch.setattr(cuda, "jit", jit)
+    spec.loader.exec_module(importlib.util.module_from_spec(spec))
+    monkeypatch.setattr(cuda, "jit", real)
+    return found
+
+
+def assembled(ptx, arch):
+    """Return what NVIDIA's assembler says of a kernel; None where its library is not there."""
+    try:
+        from cuda.bindings import nvjitlink
+    except ImportError:
+        return None
+    handle = nvjitlink.create(2, [f"-arch=sm_{arch}", "-verbose"])
+    data = ptx.encode() + b"\0"
+    nvjitlink.add_data(handle, nvjitlink.InputType.PTX, data, len(data), "kernel.ptx")
+    nvjitlink.complete(handle)
+    log = bytearray(nvjitlink.get_info_log_size(handle))
+    nvjitlink.get_info_log(handle, log)
+    nvjitlink.destroy(handle)
+    return log.decode()
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("numba_cuda") is None, reason="needs pip install 'graphgrad[cuda]'"
+)
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("arch", [80, 90])
+@pytest.mark.parametrize("work", WORKS)
+def test_kernels_become_ptx_without_spills(work, arch, monkeypatch, tmp_path):
+    from numba import cuda, types
+    from numba.cuda import dispatcher
+
+    capability = (arch // 10, arch % 10)
+    device = SimpleNamespace(compute_capability=capability)
+    monkeypatch.setattr(dispatcher, "get_current_device", lambda: device)
+    text = Text(benchmark_program(work))
+    both = [text.step.text, text.epoch([True] * len(text.program.inputs)).text]
+    for function, signature in [f for t in both for f in functions_of(t, tmp_path, monkeypatch)]:
+        names = re.findall(r"(\w+)\[::1\]", signature)
+        arguments = [getattr(types, name)[::1] for name in names]
+        ptx, _ = cuda.compile_ptx(function, types.void(*arguments), cc=capability)
+        assert f".target sm_{arch}" in ptx
+        log = assembled(ptx, arch)
+        if log is not None:
+            assert "0 bytes stack frame, 0 bytes spill stores" in log, (function.__name__, log)
+
+
+# -- refusals ----------------------------------------------------------------------------------
+
+
+def in_a_process(program, **environment):
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", textwrap.dedent(program)],
+        env={**os.environ, **environment}, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+ASK = """
+    import graphgrad as gg
+    x = gg.var("x", 1.0)
+    try:
+        gg.compile([x + 1], target="cuda")
+    except gg.errors.GraphError as problem:
+        print(type(problem).__name__, problem)
+"""
+
+
+@pytest.mark.skipif(cuda_device.problem() is None, reason="there is a GPU")
+def test_without_a_gpu_the_way_out_is_named():
+    said = in_a_process(ASK)
+    assert said.startswith("CompileError target 'cuda': no NVIDIA device can be used (")
+    assert said.count("\n") == 1
+    assert "use target='numba'" in said
+
+
+def test_a_broken_toolkit_is_one_clear_sentence():
+    broken = "import sys; sys.modules['numba.cuda'] = None" + ASK.replace("\n    ", "\n")
+    said = in_a_process(broken)
+    assert said.startswith("MissingDependencyError target 'cuda': Numba's CUDA part cannot be")
+    assert "pip install 'graphgrad[cuda]', or use target='numba'" in said
+
+
+def test_nothing_of_cuda_is_loaded_before_it_is_asked_for():
+    said = in_a_process("""
+        import sys, graphgrad as gg
+        x = gg.var("x", 1.0)
+        gg.compile([x + 1], target="numpy")()
+        import graphgrad.compiler.cuda
+        print([m for m in sys.modules if m.split(".")[0] == "numba"])
+    """)
+    assert said == "[]\n"
+
+
+def test_an_error_of_many_lines_is_told_in_one():
+    assert cuda_device.readable(OSError("Error at init:\n\n  no driver:\n:")) == (
+        "Error at init: no driver"
+    )
+    assert cuda_device.readable(ValueError()) == "ValueError"
+    assert issubclass(MissingDependencyError, ImportError)
+    assert issubclass(CompileError, ValueError)
+    assert np.dtype(float).itemsize == 8
+    assert json.loads("{}") == {}
+    assert callable(main)
