@@ -6,6 +6,7 @@ __all__ = [
     "CheckpointError",
     "CompileError",
     "DefinitionError",
+    "DeviceMemoryError",
     "DivergenceError",
     "DrawingError",
     "DtypeError",
@@ -56,6 +57,10 @@ class ParseError(GraphError, ValueError):
 
 class CompileError(GraphError, ValueError):
     """A graph that cannot be compiled as asked, or a compiled one called with what does not fit."""
+
+
+class DeviceMemoryError(GraphError, MemoryError):
+    """A graph or its data that do not fit into the memory of the GPU. The message has the sizes."""
 
 
 class DrawingError(GraphError, RuntimeError):
