@@ -240,6 +240,8 @@ def test_sums_are_written_as_on_the_board() -> None:
     for e, shown in sums.items():
         assert (text(e), latex(e)) == shown
     assert text(with_sigmoids(Y * sigmoid(X) ** 2)) == "y·σ(x)²"
+    assert text(with_sigmoids(Y * (1 + sp.exp(-X)))) == "y/σ(x)"
+    assert text(with_sigmoids(sp.log(1 + sp.exp(-X)))) == "log(1 + exp(−x))"
     assert latex(sp.Heaviside(X) ** 2) == r"\operatorname{step}\left(x\right)^{2}"
     assert latex(with_sigmoids(sigmoid(X))) == r"\sigma{\left(x \right)}"
 

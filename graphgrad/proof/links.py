@@ -183,10 +183,6 @@ class Links:
         """Return what stands for a letter in formulas, if any formula needed it."""
         return self._copies.get(node) if node in self.letters else None
 
-    def definition_node(self, node: Node) -> Node:
-        """Return what a lettered result is, as a small graph in the letters below it."""
-        return self._rebuilt(node)
-
     def definition(self, node: Node) -> Mark:
         """Return what a lettered result is, in the letters below it."""
         plain = Notation(self.notation.letters, self.wording.digits, tidy=False)

@@ -51,13 +51,18 @@ def with_sigmoids(e: Any) -> Any:
         'y·σ(x)²'
     """
 
-    def is_sigmoid(p: Any) -> bool:
-        if not (p.is_Pow and p.exp.is_Integer and p.exp < 0 and p.base.is_Add):
-            return False
-        one, other = p.base.args[0], p.base.args[-1]
-        return len(p.base.args) == 2 and one == 1 and isinstance(other, sp.exp)
+    kept = {f: sp.Dummy() for f in e.atoms(sp.log) if _below(f.args[0]) is not None}
+    hidden = e.xreplace(kept)  # log(1 + exp(−u)) stays
+    found = hidden.replace(lambda p: _below(p) is not None, lambda p: 1 / SIGMA(_below(p)))
+    return found.xreplace({letter: f for f, letter in kept.items()})
 
-    return e.replace(is_sigmoid, lambda p: SIGMA(-p.base.args[1].args[0]) ** -p.exp)
+
+def _below(e: Any) -> Any:
+    """Return u when an expression is 1 + exp(−u), else None."""
+    if not (e.is_Add and len(e.args) == 2 and e.args[0] == 1 and isinstance(e.args[1], sp.exp)):
+        return None
+    u = -e.args[1].args[0]
+    return None if u.could_extract_minus_sign() else u
 
 
 def _shortest(e: Any) -> Any:
