@@ -131,10 +131,8 @@ class Loop:
         found[0] *= sizes
         totals = np.ascontiguousarray(found.reshape(len(found), count, -1)).sum(-1)
         examples = sizes.reshape(count, -1).sum(-1)
-        logs = {
-            k: np.broadcast_to(v, (count,)).tolist()
-            for k, v in logs_of(self.graph, totals, examples).items()
-        }
+        measured = logs_of(self.graph, totals, examples)
+        logs = {k: np.broadcast_to(v, (count,)).tolist() for k, v in measured.items()}
         if self.validate is not None:
             logs.update({f"val_{k}": [v] for k, v in self.validate().items()})
         first = self.epoch

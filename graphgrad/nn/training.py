@@ -64,23 +64,17 @@ class Trainable(Compiled):
                 did, and the network has the parameters from before.
         """
         source: Table | Stream
-        validate = None
+        held, weighted = None, sample_weight is not None or class_weight is not None
         if y is None:
             source, weighted = self._stream(x, steps_per_epoch, batch_size)
         else:
             arrays = self._arrays(x, y, sample_weight, class_weight)
-            weighted = sample_weight is not None or class_weight is not None
             if validation_split and validation_data is None:
                 arrays, held = _split(arrays, validation_split)
-                validate = self._validation(held, weighted)
             batch = min(_positive("batch_size", batch_size or BATCH), len(arrays[0]))
-            dtypes = self._dtypes(weighted)
-            source = Table(arrays, dtypes, batch, shuffle, self.seed)
-        if validation_data is not None:
-            held = self._arrays(*validation_data)
-            validate = self._validation(held, len(validation_data) > 2)
-        self._batch = source.batch
-        self._example = source.example
+            source = Table(arrays, self._dtypes(weighted), batch, shuffle, self.seed)
+        validate = self._validation(held, weighted, validation_data)
+        self._batch, self._example = source.batch, source.example
         graph, step = self._compiled("fit", source.batch, not source.full, weighted)
         loop = Loop(
             self, graph, step, source, range(initial_epoch, epochs), _listed(callbacks, self),
@@ -92,8 +86,12 @@ class Trainable(Compiled):
         finally:
             self.loop = None
 
-    def _validation(self, arrays: list[Any], weighted: bool) -> Any:
-        """Return a function that evaluates the validation data."""
+    def _validation(self, arrays: list[Any] | None, weighted: bool, given: Any) -> Any:
+        """Return a function that evaluates the validation data; None without any."""
+        if given is not None:
+            arrays, weighted = self._arrays(*given), len(given) > 2
+        if arrays is None:
+            return None
         return lambda: self._evaluated(arrays, weighted, self._batch)
 
     def _evaluated(self, arrays: list[Any], weighted: bool, batch: int | None) -> dict[str, float]:

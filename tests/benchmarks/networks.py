@@ -4,7 +4,7 @@
 
 digits: UCI digits, 64-100-100-10, Adam at 0.003, batches of 32, 20 epochs: the seconds of training
 until 97 % of the test examples are right, and those of all 20 epochs; evaluation and compilation
-are not counted, compilation is told apart. cnn: the same to 98 % with conv16-pool-conv32-pool-dense10,
+are not counted, compilation is told apart. cnn: the same to 98 %, conv16-pool-conv32-pool-dense10,
 batches of 64. PyTorch runs eager, once with batches cut by a permutation, once with a DataLoader.
 Each has a process of its own, in turns, and so many seeds; figures are medians over them.
 
