@@ -170,6 +170,7 @@ def _check_flow(c):
     assert set(graph) <= drawn
     assert networkx.is_directed_acyclic_graph(graph)
     assert len(set(c.arrows.values())) == len(c.arrows)
+    assert set(graph) >= {item.key for item in c.boxes if not c.outputs & {item.node}}
 
 
 # -- times ---------------------------------------------------------------------------------------
@@ -303,6 +304,14 @@ def test_kernels_can_be_opened_and_collapsed_by_name():
     _check_flow(c)
     with pytest.raises(GraphError, match="no kernel 'kernel 99' in this compiled graph; it has 'k"):
         gg.draw(f, open="kernel 99")
+
+
+def test_an_open_kernel_shows_what_is_folded_for_it():
+    _, f, _ = regression()
+    c = chart(f, True, "kernel 2")
+    folded = [item.node.op for item in c.dots if not item.kernel]
+    assert folded == ["reshape", "broadcast_to", "div"]  # the gradient of the mean
+    _check_flow(c)
 
 
 def test_groups_that_threads_share_are_clusters_around_kernels(shared):

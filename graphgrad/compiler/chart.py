@@ -131,6 +131,7 @@ class _Charter:
         for n in nodes:
             for x in dict.fromkeys(n.inputs):
                 self.users[self.same.get(x, x)].append(n)
+        self.shown = self._shown() if collapsed else set(nodes)
         self.boxed = {n for n in nodes if self._has_box(n)}
         self._draw()
 
@@ -179,9 +180,18 @@ class _Charter:
     def _is_hidden(self, node: Node) -> bool:
         """Return whether a node's operation is not drawn by itself."""
         home = self.home[node]
-        if home:
-            return home in self.chart.collapsed
-        return bool(self.chart.collapsed) and not self._is_end(node)
+        return home in self.chart.collapsed if home else node not in self.shown
+
+    def _shown(self) -> set[Node]:
+        """Return the nodes in no kernel that are drawn: ends, and what something drawn reads."""
+        shown: set[Node] = set()
+        for node in reversed(self.nodes):
+            if not self.home[node] and not node.is_leaf:
+                readers = self.users[node]
+                opened = any(self.home[u] and not self._is_hidden(u) for u in readers)
+                if opened or self._is_end(node) or any(u in shown for u in readers):
+                    shown.add(node)
+        return shown
 
     def _is_end(self, node: Node) -> bool:
         return node in self.chart.outputs or node in self.chart.updates
@@ -233,7 +243,7 @@ class _Charter:
             else:
                 sources[node] = list(dict.fromkeys(s for x in node.inputs for s in sources[x]))
         self.chart.arrows = {key: pair for pair, key in arrows.items()}
-        seen = {key for pair in arrows for key in pair}
+        seen = {key for pair in self.chart.arrows.values() for key in pair}
         for node in self.nodes:
             if node in self.boxed and (f"n{self.at[node]}" in seen or self._is_end(node)):
                 self.chart.boxes.append(self._box(node))
