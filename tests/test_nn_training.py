@@ -425,6 +425,11 @@ WRONG = {
     "batch size": (lambda m, X, y: m.fit(X, y, batch_size=-3), NetworkError, "batch_size=-3"),
     "split": (lambda m, X, y: m.fit(X, y, validation_split=1.0), NetworkError,
               r"validation_split=1\.0 of 8 examples leaves a part empty"),
+    "epochs": (lambda m, X, y: m.fit(X, y, epochs=1.5), NetworkError, r"epochs=1\.5: expected"),
+    "validation": (lambda m, X, y: m.fit(X, y, validation_data=X), NetworkError,
+                   r"validation_data: expected a tuple \(x, y\)"),
+    "class weights": (lambda m, X, y: m.fit(X, y, class_weight=[1, 2]), NetworkError,
+                      r"class_weight=\[1, 2\]: expected a dict"),
     "callback": (lambda m, X, y: m.fit(X, y, callbacks=[3]), NetworkError, "no nn.Callback"),
     "monitor": (lambda m, X, y: m.fit(X, y, verbose=0, callbacks=nn.EarlyStopping("acc")),
                 NetworkError, "monitor='acc' is not measured; there are loss"),
@@ -467,6 +472,10 @@ def test_what_cannot_be_compiled_says_why():
     ]:
         with pytest.raises(NetworkError, match=message):
             call()
+    unshaped = nn.Sequential([nn.Dense(1)])
+    for use in (gg.draw, lambda m: m.save("never.npz")):
+        with pytest.raises(NetworkError, match="no parameters yet: give its first layer an input"):
+            use(unshaped)
     model.compile("sgd", lambda y, p: gg.mse(p, y), target="numpy")
     with pytest.raises(ShapeError, match=r"gives shape \(\) for a batch of 4: expected a node"):
         model.fit(*regression(4))

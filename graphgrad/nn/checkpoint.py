@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from graphgrad.errors import CheckpointError, GraphError
+from graphgrad.errors import CheckpointError, GraphError, NetworkError
 from graphgrad.graph import Node
 from graphgrad.nn import archive
+from graphgrad.nn.compiled import NO_SHAPE
 from graphgrad.nn.layer import Layer
 from graphgrad.nn.model import Model
 from graphgrad.nn.naming import restore as restored
@@ -29,9 +30,7 @@ __all__ = ["load_model", "restore", "save"]
 def save(model: Trainable, path: Any) -> None:
     """Write a network to a file; see `Model.save`."""
     if not model.outputs:
-        raise CheckpointError(
-            "the network has no parameters yet: give its first layer an input_shape, or fit it"
-        )
+        raise NetworkError(NO_SHAPE)
     arrays = {f"weights/{name}": node.value for name, node in _weights(model).items()}
     optimizer = None
     if model.optimizer is not None:

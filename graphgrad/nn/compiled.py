@@ -21,7 +21,11 @@ from graphgrad.nn.optimizers import optimizer_of
 from graphgrad.nn.parts import Run
 from graphgrad.nn.sources import Stream, parts_of
 
-__all__ = ["Compiled"]
+__all__ = ["NO_SHAPE", "Compiled"]
+
+NO_SHAPE = (
+    "the network has no parameters yet: give its first layer an input_shape, or train it first"
+)
 
 
 class Compiled(Network):
@@ -116,6 +120,8 @@ class Compiled(Network):
 
         The example is the first that `fit` was given. Before that it is the output, for zeros.
         """
+        if not self.outputs:
+            raise NetworkError(NO_SHAPE)
         if self._example:
             graph = self.training_graph()
             for node, array in zip(graph.feeds, self._example, strict=False):
@@ -182,8 +188,11 @@ class Compiled(Network):
             return arrays + targets
         each = np.ones(len(targets[0])) if weight is None else np.asarray(weight, float).ravel()
         if by_class is not None:
-            if len(targets) > 1:
-                raise NetworkError("class_weight is for one output: use sample_weight for several")
+            if len(targets) > 1 or not isinstance(by_class, Mapping):
+                raise NetworkError(
+                    f"class_weight={by_class!r}: expected a dict of weights by class number, for a "
+                    f"network of one output"
+                )
             each = each * class_weights(by_class, targets[0])
         if not (np.isfinite(each).all() and each.min(initial=0) >= 0):
             raise NetworkError("weights of examples must be finite and at least 0")

@@ -63,6 +63,8 @@ class Trainable(Compiled):
             DivergenceError: when the loss becomes nan or infinite; it names the first number that
                 did, and the network has the parameters from before.
         """
+        if not isinstance(epochs, int | np.integer) or epochs < 0:
+            raise NetworkError(f"epochs={epochs!r}: expected a whole number of at least 0")
         source: Table | Stream
         held, weighted = None, sample_weight is not None or class_weight is not None
         if y is None:
@@ -89,6 +91,8 @@ class Trainable(Compiled):
     def _validation(self, arrays: list[Any] | None, weighted: bool, given: Any) -> Any:
         """Return a function that evaluates the validation data; None without any."""
         if given is not None:
+            if not isinstance(given, tuple | list) or len(given) not in (2, 3):
+                raise NetworkError("validation_data: expected a tuple (x, y) or (x, y, weight)")
             arrays, weighted = self._arrays(*given), len(given) > 2
         if arrays is None:
             return None
