@@ -20,6 +20,7 @@ from graphgrad.compiler.regions import Schedule, schedule
 from graphgrad.compiler.source import PER_INPUT, SLOTS, Written, write
 from graphgrad.compiler.text import ARENAS
 from graphgrad.compiler.threads import count, pool
+from graphgrad.dtypes import INT64
 from graphgrad.graph import Node
 
 __all__ = ["CpuRuntime"]
@@ -60,6 +61,8 @@ class CpuRuntime:
         for n in self.fused.stored:
             if n.op == "constant":
                 self._seen[n][...] = n._value
+        first, table = self.written.table
+        by_type[INT64][first : first + len(table)] = table
         self._outputs_at = SLOTS + PER_INPUT * len(program.inputs)
         count_ = self._outputs_at + 2 * len(program.outputs) + 1
         self._single, self._many = np.zeros((2, count_), np.int64)

@@ -9,6 +9,7 @@ of kernels, each of them calls ``run``.
 from __future__ import annotations
 
 import itertools
+import re
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,9 +21,9 @@ from graphgrad.compiler.products import Products
 from graphgrad.compiler.program import Program
 from graphgrad.compiler.regions import Region, Schedule
 from graphgrad.compiler.singles import Singles
-from graphgrad.compiler.text import ARENAS, LETTERS, Loops, index, times
+from graphgrad.compiler.text import ARENAS, LETTERS, RESERVED, Loops, index, times
 from graphgrad.compiler.views import contiguous
-from graphgrad.dtypes import Dtype
+from graphgrad.dtypes import INT64, Dtype
 from graphgrad.errors import CompileError
 from graphgrad.explain.formulas import fill, operation_template
 from graphgrad.graph import Node
@@ -35,6 +36,11 @@ SLOTS = len(ARENAS) + 5
 they run, the two BLAS routines, and the row numbers."""
 LONG = 400
 """Nodes from which on every kernel is a function of its own."""
+MANY = 20
+"""Calls of kernels in a row from which on they are a table and a loop."""
+_NAME = re.compile(r"[A-Za-z_]\w*")
+_CALL = re.compile(r" *(kernel_\d+)\((.*)\)")
+_START = re.compile(r"( *\w+ = view\(\w+, )(\d+)(?=[ ,])")
 PER_INPUT = 4
 """Addresses of an input: its data, room for a batch, whether rows are picked, the batch now."""
 
@@ -47,11 +53,13 @@ class Written:
         text: the whole module.
         kernels: the lines of each kernel that has any, its comment first.
         names: what the text calls a simplified node; not all nodes are in it.
+        table: numbers that belong into the arena of integers, and where.
     """
 
     text: str
     kernels: Mapping[Kernel, str]
     names: Mapping[Node, str]
+    table: tuple[int, list[int]]
 
 
 @dataclass
@@ -61,6 +69,8 @@ class Writer(Nests, Products, Singles):
     texts: dict[Kernel, str] = field(default_factory=dict)
     functions: list[str] = field(default_factory=list)
     long: bool = False
+    table: tuple[int, list[int]] = (0, [])
+    known: dict[tuple[tuple[str, ...], str], str] = field(default_factory=dict)
 
     def write(self) -> str:
         """Return the text."""
@@ -72,6 +82,12 @@ class Writer(Nests, Products, Singles):
         numbers = {k: number for number, k in enumerate(self.fused.kernels, 1)}
         self.long = sum(len(k.nodes) for k in self.fused.kernels) > LONG
         step, shared, held = self._step(numbers)
+        if self.long:
+            first = self.plan.sizes.get(INT64, 0)
+            step, table = _tabulated(step, first)
+            self.table = first, table
+            if table:
+                self.plan.sizes[INT64] = first + len(table)
         self.lines += self.functions
         if shared:
             self._runner(shared)
@@ -148,7 +164,11 @@ class Writer(Nests, Products, Singles):
         self.texts[kernel] = textwrap.dedent("\n".join(self.lines[start:]))
 
     def _as_function(self, kernel: Kernel, number: int) -> None:
-        """Write a kernel as a function of its own: Numba is slow to compile long functions."""
+        """Write a kernel as a function of its own: Numba is slow to compile long functions.
+
+        Kernels that differ in their buffers only, as the steps of a recurrent network do, are one
+        function; where the buffers begin are its arguments.
+        """
         outer = self.lines, self.used, self.before, self.indent
         self.lines, self.used, self.before, self.indent = [], {}, [], 0
         self._commented(kernel, number)
@@ -163,9 +183,16 @@ class Writer(Nests, Products, Singles):
         arguments += [self.name(n) for n in given]
         arguments += ["low", "high", "part"] if self.cut else []
         arguments += sorted(self.routines)
-        call = f"kernel_{number}({', '.join(arguments)})"
-        self.functions += [f"@njit({OPTIONS})", f"def {call}:", *head, *before, *body, "", ""]
-        self.emit(1, call)
+        starts = [m[2] for line in head if (m := _START.match(line))]
+        head = [_START.sub(rf"\g<1>at_{k}_", line) for k, line in enumerate(head)]
+        places = [f"at_{k}_" for k in range(len(head))]
+        text = [*head, *before, *body]
+        key = (tuple(arguments), _anonymous(text))
+        if key not in self.known:
+            self.known[key] = f"kernel_{number}"
+            define = f"def kernel_{number}({', '.join([*arguments, *places])}):"
+            self.functions += [f"@njit({OPTIONS})", define, *text, "", ""]
+        self.emit(1, f"{self.known[key]}({', '.join([*arguments, *starts])})")
 
     def _section(self, region: Region, rows: int, block: int) -> None:
         """Write which rows this part takes, and the loop over blocks of them, if any."""
@@ -354,6 +381,49 @@ class Writer(Nests, Products, Singles):
         self.emit(1, "return 0")
 
 
+def _anonymous(lines: Sequence[str]) -> str:
+    """Return text without comments, its names replaced by numbers in the order they appear."""
+    numbers: dict[str, str] = {}
+    text = "\n".join(line.partition("#")[0].rstrip() for line in lines)
+    return _NAME.sub(
+        lambda m: m[0] if m[0] in RESERVED else numbers.setdefault(m[0], f"_{len(numbers)}"), text
+    )
+
+
+def _tabulated(lines: list[str], start: int) -> tuple[list[str], list[int]]:
+    """Return lines with long stretches of calls of kernels as loops over a table, and the table.
+
+    A row of the table is which kernel, and where its buffers begin; it stands at `start` in the
+    arena of integers.
+    """
+    found: list[str] = []
+    table: list[int] = []
+    for calls, run in itertools.groupby(lines, key=lambda line: bool(_CALL.fullmatch(line))):
+        stretch = list(run)
+        if not calls or len(stretch) < MANY:
+            found += stretch
+            continue
+        kinds: dict[str, tuple[int, int]] = {}
+        begin = start + len(table)
+        for line in stretch:
+            name, arguments = _CALL.fullmatch(line).groups()  # type: ignore[union-attr]
+            parts = arguments.split(", ")
+            numbers = [int(a) for a in parts if a.isdigit()]
+            call = ", ".join([f"{name}(" + parts[0], *(a for a in parts[1:] if not a.isdigit())])
+            kinds.setdefault(call, (len(kinds), len(numbers)))
+            table += [kinds[call][0], *numbers]
+        indent = " " * (len(stretch[0]) - len(stretch[0].lstrip()))
+        found.append(f"{indent}# {len(stretch)} calls of kernels, by a table of their buffers")
+        found.append(f"{indent}at_ = {begin}")
+        found.append(f"{indent}for _ in range({len(stretch)}):")
+        for call, (k, count) in kinds.items():
+            given = "".join(f", {ARENAS[INT64]}[at_ + {q + 1}]" for q in range(count))
+            found.append(f"{indent}    {'elif' if k else 'if'} {ARENAS[INT64]}[at_] == {k}:")
+            found.append(f"{indent}        {call}{given})")
+            found.append(f"{indent}        at_ += {count + 1}")
+    return found, table
+
+
 def _runs(group: Sums) -> Iterator[tuple[tuple[int, int], list[Node]]]:
     """Yield the stretches of sums that begin with the same number, and the nodes in them."""
     for _, run in itertools.groupby(group.nodes, key=lambda n: n.primitive.combine):
@@ -387,4 +457,4 @@ def write(
     tiles = "".join(f"tile{r}x{c} = tile({r}, {c})\n" for r, c in sorted(writer.tiles))
     tiles += "".join(f"{name} = {made}\n" for name, made in writer.runs.items())
     text = f"{tiles}\n\n{text}" if tiles else text
-    return Written(text, writer.texts, writer.names)
+    return Written(text, writer.texts, writer.names, writer.table)
