@@ -293,6 +293,17 @@ def test_metrics_of_two_classes():
     assert (nothing["precision"], nothing["recall"]) == (0.0, 0.0)
 
 
+def test_metrics_of_several_epochs_at_once_are_those_of_each():
+    X, y = regression(40)
+    labels = (y > 0).astype(int)
+
+    def run(*callbacks):
+        model = linear("sgd", "binary_crossentropy", metrics=["precision", "recall", "r2"])
+        return model.fit(X, labels, epochs=6, batch_size=40, verbose=0, callbacks=callbacks).history
+
+    assert run() == run(nn.LambdaCallback(lambda epoch, logs: None))
+
+
 def test_accuracy_follows_the_loss():
     cases = [
         ("sparse_categorical_crossentropy", [0, 1, 1], [[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]]),
@@ -523,6 +534,13 @@ def test_the_rate_is_lowered_on_a_plateau():
     assert model.optimizer.learning_rate == pytest.approx(4e-3)
     model, _ = scripted([3, 2, 2, 2, 1.0], nn.ReduceLROnPlateau("score", 0.5, 2))
     assert model.optimizer.learning_rate == pytest.approx(5e-3)
+
+
+def test_a_rate_with_a_schedule_cannot_be_lowered():
+    model = linear(nn.SGD(nn.WarmUp(0.1, 5)))
+    lower = nn.ReduceLROnPlateau("loss", patience=1, min_delta=1e9)
+    with pytest.raises(NetworkError, match=r"the rate follows WarmUp\(schedule=0.1"):
+        model.fit(*regression(), epochs=3, verbose=0, callbacks=lower)
 
 
 def test_the_log_is_a_csv_of_the_history(tmp_path):

@@ -151,6 +151,11 @@ class ReduceLROnPlateau(_Watching):
         """Compare, and lower the rate when patience is over."""
         if not self.better(self.number(logs)) and self.wait >= self.patience:
             optimizer = self.model.optimizer
+            if optimizer.schedule is not None:
+                raise NetworkError(
+                    f"ReduceLROnPlateau: the rate follows {optimizer.schedule!r}; give the "
+                    f"optimizer a number"
+                )
             optimizer.learning_rate = max(optimizer.learning_rate * self.factor, self.min_lr)
             self.wait = 0
 

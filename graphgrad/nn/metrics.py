@@ -6,9 +6,10 @@ sums. So a metric of an epoch is that of all its examples, not a mean over batch
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from graphgrad.errors import NetworkError
 from graphgrad.graph import Node
@@ -35,8 +36,13 @@ class Metric(Configurable):
         """Return nodes of shape (batch,) to be added up over all examples."""
         raise NotImplementedError
 
-    def result(self, sums: Sequence[float], count: float) -> float:
-        """Return the metric from the sums over `count` examples."""
+    def result(self, sums: Any, count: Any) -> Any:
+        """Return the metric from the sums over `count` examples.
+
+        Args:
+            sums: one entry per term: a number, or an array of them for several epochs at once.
+            count: likewise.
+        """
         return sums[0] / count
 
 
@@ -68,9 +74,9 @@ class Precision(Metric):
         """Return true positives and predicted positives."""
         return _positives(self.name, y, p, loss, predicted=True)
 
-    def result(self, sums: Sequence[float], count: float) -> float:
+    def result(self, sums: Any, count: Any) -> Any:
         """Return true positives / predicted positives."""
-        return sums[0] / sums[1] if sums[1] else 0.0
+        return np.where(sums[1] > 0, sums[0] / np.maximum(sums[1], 1e-300), 0.0)[()]
 
 
 class Recall(Metric):
@@ -82,9 +88,9 @@ class Recall(Metric):
         """Return true positives and positives."""
         return _positives(self.name, y, p, loss, predicted=False)
 
-    def result(self, sums: Sequence[float], count: float) -> float:
+    def result(self, sums: Any, count: Any) -> Any:
         """Return true positives / positives."""
-        return sums[0] / sums[1] if sums[1] else 0.0
+        return np.where(sums[1] > 0, sums[0] / np.maximum(sums[1], 1e-300), 0.0)[()]
 
 
 class R2Score(Metric):
@@ -99,10 +105,10 @@ class R2Score(Metric):
         parts = [square(wide[1] - wide[0]), wide[0], square(wide[0])]
         return [per_example(part, n, self.name) for part in parts]
 
-    def result(self, sums: Sequence[float], count: float) -> float:
+    def result(self, sums: Any, count: Any) -> Any:
         """Return R²."""
         spread = sums[2] - sums[1] ** 2 / count
-        return 1 - sums[0] / spread if spread > 0 else float("nan")
+        return np.where(spread > 0, 1 - sums[0] / np.where(spread > 0, spread, 1), np.nan)[()]
 
 
 @dataclass(eq=False, repr=False)
