@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from graphgrad.compiler.cuda_pen import DEVICE_ARENAS, CudaPen, Piece, power_above
+from graphgrad.compiler.cuda_schedule import Unit
 from graphgrad.compiler.fuse import Kernel
 from graphgrad.compiler.text import LETTERS, Loops, index, target
 from graphgrad.compiler.views import View, contiguous
@@ -23,6 +24,8 @@ __all__ = ["CudaNests", "Sweep"]
 
 UNROLLED = 4
 """Entries that a thread asks for at once in long loops: memory answers late, but many at a time."""
+LEAST = 64
+"""Entries for each lane from which on a sum is split among blocks."""
 COLUMN_LANES = 32
 """Neighbouring results that are summed together; 128 bytes of float32, a line of memory."""
 
@@ -36,13 +39,15 @@ class Sweep:
         loads: what it reads, broadcast to the domain.
         stores: the maps it writes.
         reduced: reductions over the same axes.
-        loops: the merged axes; strides of loads, then of stores, then of reductions.
+        views: strides over the domain, of loads, then of stores, then of reductions.
+        loops: the same over merged axes.
     """
 
     maps: list[Node]
     loads: dict[Node, View]
     stores: list[Node]
     reduced: list[Node]
+    views: list[Shape]
     loops: Loops
 
     def strides(self, k: int) -> list[int]:
@@ -121,7 +126,7 @@ class CudaNests(CudaPen):
                     loads.setdefault(x, self.fused.view(x).broadcast(domain))
         views: list[Shape] = [v.strides for v in loads.values()]
         views += [contiguous(domain) for _ in stores] + [target(n) for n in reduced]
-        return Sweep(maps, loads, list(stores), reduced, Loops.over(domain, views))
+        return Sweep(maps, loads, list(stores), reduced, views, Loops.over(domain, views))
 
     def _swept(self, domain: Shape, sweep: Sweep) -> list[Piece]:
         if not size(domain):
@@ -264,6 +269,7 @@ class CudaNests(CudaPen):
             wide = threads // lanes
         blocks = -(-results // wide)
         parts = max(1, min(self.cut.enough // blocks, length // (8 * lanes)))
+        parts = parts if length >= LEAST * lanes else 1
         if blocks == 1 and length > self.cut.enough * lanes * 64:
             parts = self.cut.blocks  # a sum over very many: as many readers as there can be
         return Lanes(results, length, wide, lanes, parts, by_rows)
@@ -293,6 +299,12 @@ class CudaNests(CudaPen):
         Returns:
             The bytes of shared memory used.
         """
+        kind = self.headed(lanes)
+        self.by_lanes(nodes, names, starts, lanes, kind, lambda depth: add(depth, kind), places)
+        return 0 if lanes.lanes == 1 else sum(self.cut.threads * x.dtype.itemsize for x in nodes)
+
+    def headed(self, lanes: Lanes) -> str:
+        """Write which result a thread works on, as which lane; return the type of indices."""
         kind = self.whole(max(lanes.results * lanes.parts, lanes.length) + 2**16)
         n, w, p = lanes.lanes, lanes.wide, lanes.parts
         rows = lanes.by_rows
@@ -300,19 +312,29 @@ class CudaNests(CudaPen):
             f"thread // {w}", f"thread % {w}"
         )
         self.emit(0, f"lane, column = {kind}({lane}), {kind}({column})")
-        self.emit(0, f"part = {kind}(block % {p})" if p > 1 else f"part = {kind}(0)")
+        if p > 1:
+            self.emit(0, f"part = {kind}(block % {p})")
         self.emit(0, f"r = {kind}({f'block // {p}' if p > 1 else 'block'}*{w} + column)")
+        return kind
+
+    def by_lanes(
+        self, nodes: Sequence[Node], names: Sequence[str], starts: Sequence[str], lanes: Lanes,
+        kind: str, add: Callable[[int], None], places: Sequence[str],
+    ) -> None:
+        """Write what lanes do with the entries of their result, and add up what they have."""
         for name, start in zip(names, starts, strict=True):
             self.emit(0, f"{name} = {start}")
         self.emit(0, f"if r < {lanes.results}:")
-        self.emit(1, f"at = {kind}(part*{n} + lane)" if p > 1 else "at = lane")
-        add(1, kind)
-        if n > 1:
+        first = f"{kind}(part*{lanes.lanes} + lane)" if lanes.parts > 1 else "lane"
+        self.emit(1, f"at = {first}")
+        add(1)
+        if not nodes:
+            return
+        if lanes.lanes > 1:
             self._tree(nodes, names, lanes)
         self.emit(0, f"if lane == 0 and r < {lanes.results}:")
         for name, place in zip(names, places, strict=True):
             self.emit(1, f"{place} = {name}")
-        return 0 if n == 1 else sum(self.cut.threads * x.dtype.itemsize for x in nodes)
 
     def _tree(self, nodes: Sequence[Node], names: Sequence[str], lanes: Lanes) -> None:
         """Add up what the lanes hold, by halves, in shared memory."""
@@ -377,6 +399,39 @@ class CudaNests(CudaPen):
                     self.emit(depth + 1, f"{name} = {value}")
             self.emit(depth + 1, f"at = {kind}(at + {many * step})")
 
+    # -- several loops over the same rows ----------------------------------------------------------
+
+    def chain_stages(self, unit: Unit) -> list[list[Piece]]:
+        """Return the piece of loops that a block takes its rows through, one after the other."""
+        rows = unit.rows
+        widest = max(size(k.domain) // rows for k in unit.kernels)
+        n = power_above(-(-widest // 2), self.cut.threads)
+        lanes = Lanes(rows, widest, self.cut.threads // n, n, 1, by_rows=True)
+        self.begin()
+        kind = self.headed(lanes)
+        shared = 0
+        for kernel in unit.kernels:
+            if kernel is not unit.kernel:
+                self.emit(0, "cuda.syncthreads()  # what was written is there for all lanes")
+            shared += self._link(kernel, lanes, kind)
+        return [[self.piece(lanes.blocks, shared)]]
+
+    def _link(self, kernel: Kernel, lanes: Lanes, kind: str) -> int:
+        stores = [n for n in kernel.nodes if n.primitive.kind == "map" and n in self.plan.start]
+        reduced = [n for n in kernel.nodes if n.primitive.kind == "reduce"]
+        sweep = self._sweep(kernel, stores, reduced, set())
+        sweep.loops = _by_row(kernel.domain, sweep.views)
+        mine = Lanes(lanes.results, size(kernel.domain) // lanes.results, lanes.wide, lanes.lanes,
+                     1, by_rows=True)  # fmt: skip
+        names = [f"{self.label(n)}_sum_" for n in reduced]
+        over = list(range(1, len(sweep.loops.sizes)))
+        self.by_lanes(
+            reduced, names, [self.start_of(n) for n in reduced], mine, kind,
+            lambda depth: self._summed(depth, sweep, mine, ([0], over), names, kind),
+            [self.entry(n, "r") for n in reduced],
+        )
+        return 0 if lanes.lanes == 1 else sum(self.cut.threads * n.dtype.itemsize for n in reduced)
+
     def _finish(self, node: Node, first: Lanes, at: int) -> Piece:
         """Add up the parts of split sums."""
         self.begin()
@@ -393,3 +448,10 @@ class CudaNests(CudaPen):
         place = self.entry(node, "r" if first.results > 1 else "0")
         shared = self.folded([node], [name], [self.start_of(node)], lanes, add, [place])
         return self.piece(lanes.blocks, shared)
+
+
+def _by_row(domain: Shape, views: Sequence[Shape]) -> Loops:
+    """Return merged axes of which the first stays as it is."""
+    inner = Loops.over(domain[1:], [v[1:] for v in views])
+    strides = [[v[0], *rest] for v, rest in zip(views, inner.strides, strict=True)]
+    return Loops([domain[0], *inner.sizes], strides)

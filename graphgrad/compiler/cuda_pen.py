@@ -27,9 +27,9 @@ DEVICE_ARENAS = {
     dtypes.BOOL: "b8",
 }
 WORDS = (
-    "acc at bad best bit block by counter cuda data draw end f32 f64 fill first half i64 b8 inf "
+    "acc ahead at bad best bit block by counter cuda data draw end f32 f64 fill first half i64 b8 inf "
     "known lane left lines out part picked place product q r right row rows s same scratch second "
-    "slot span split step sums t thread total u32 uint64 bool_ value word words x y zero"
+    "slot span split step inner lefts rights product left_at right_at column sums t thread total u32 uint64 bool_ value word words x y zero"
 )
 LARGEST = 2**31 - 1
 """Entries up to which indices are 32 bits wide: wider ones cost the device several instructions."""

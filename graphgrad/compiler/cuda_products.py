@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from graphgrad.compiler.cuda_loops import Sweep
-from graphgrad.compiler.cuda_pen import DEVICE_ARENAS, Piece
+from graphgrad.compiler.cuda_pen import DEVICE_ARENAS, Piece, power_above
 from graphgrad.compiler.cuda_schedule import Unit
 from graphgrad.compiler.cuda_singles import CudaSingles
 from graphgrad.compiler.text import LETTERS, Loops, index, join
@@ -144,7 +144,9 @@ class CudaProducts(CudaSingles):
                 rows //= 2
             else:
                 columns //= 2
-        deep = self.cut.deep * (2 if rows * columns <= 16 and side > 2 else 1)
+        # small tiles wait for memory, not for arithmetic: they ask for more at a time
+        deep = self.cut.deep * (1 if rows * columns > 16 else 2 if rows * columns > 8 else 4)
+        deep = min(deep, power_above(k, 64)) if side > 2 else self.cut.deep
         length = summed if summed > 1 else -(-k // deep)
         parts = 1
         if blocks() < self.cut.enough // 2:
@@ -186,55 +188,77 @@ class CudaProducts(CudaSingles):
             whole = join(self.name(view.root), place) if not self._is_number(view) else place
             self.emit(depth, f"{name} = {whole}")
         steps = -(-t.k // t.deep)
-        if t.summed > 1 or t.parts == 1:
-            ends = f"0, {t.k}"
-        else:
-            low = f"part * {steps} // {t.parts} * {t.deep}"
-            self.emit(depth, f"begin_, end = {low}, (part + 1) * {steps} // {t.parts} * {t.deep}")
-            ends = "begin_, end"
-        self.emit(depth, f"for inner in range({ends}, {t.deep}):")
-        self._load(depth + 1, job, "lefts", True)
-        self._load(depth + 1, job, "rights", False)
+        low, high = "0", str(t.k)
+        if t.summed == 1 and t.parts > 1:
+            low, high = "first", "end"
+            ends = [f"{p} * {steps} // {t.parts} * {t.deep}" for p in ("part", "(part + 1)")]
+            self.emit(depth, f"first, end = {', '.join(ends)}")
+        # the next tile is on its way from memory while this one is multiplied
+        self.emit(depth, f"ahead = {low}")
+        self._ask(depth, job)
+        self.emit(depth, f"for inner in range({low}, {high}, {t.deep}):")
+        self._deposit(depth + 1, job)
         self.emit(depth + 1, "cuda.syncthreads()")
+        self.emit(depth + 1, f"ahead = inner + {t.deep}")
+        self.emit(depth + 1, f"if ahead < {high}:")
+        self._ask(depth + 2, job)
         self._multiply(depth + 1, t)
         self.emit(depth + 1, "cuda.syncthreads()")
 
-    def _load(self, depth: int, job: Job, into: str, is_left: bool) -> None:
-        """Write how threads copy a tile of a factor into shared memory, side by side as it lies."""
+    def _slots(self, job: Job, is_left: bool) -> list[tuple[str, str, str, str]]:
+        """Return for each entry of a tile that a thread copies: a test that it is one, where it
+        is along the result and along the inner axis, and the local that holds it."""
         t = job.tiles
-        view = job.left if is_left else job.right
-        tile, whole, begin = (t.tall, t.m, "row") if is_left else (t.wide, t.n, "column")
+        view, tile = (job.left, t.tall) if is_left else (job.right, t.wide)
         along, inner = view.strides[-2:] if is_left else view.strides[:-3:-1]
-        by_inner = abs(inner) < abs(along) or along == 0
         count, step = tile * t.deep, self.cut.side**2
-        for first in range(0, count, step):
-            slot = f"thread + {first}" if first else "thread"
-            inside = depth
-            if first + step > count:
-                self.emit(depth, f"if {slot} < {count}:")
-                inside = depth + 1
-            if by_inner:
-                self.emit(inside, f"i, k = u32(({slot}) // {t.deep}), u32(({slot}) % {t.deep})")
-            else:
-                self.emit(inside, f"i, k = u32(({slot}) % {tile}), u32(({slot}) // {tile})")
-            zero = f"{job.node.dtype.name}(0)"
-            text = self._factor(view, is_left, along, inner)
-            tests = []
-            if whole % tile:
-                tests.append(f"{begin} + i < {whole}")
-            if t.k % t.deep:
-                tests.append(f"inner + k < {t.k}")
-            if tests:
-                text = f"{text} if {' and '.join(tests)} else {zero}"
-            self.emit(inside, f"{into}[k*{tile + PAD} + i] = {text}")
+        found = []
+        for k, first in enumerate(range(0, count, step)):
+            slot = f"(thread + {first})" if first else "thread"
+            test = f"{slot} < {count}" if first + step > count else ""
+            # neighbouring threads copy what lies side by side in memory
+            i, j = (f"{slot} // {t.deep}", f"{slot} % {t.deep}") if abs(inner) < abs(along) or (
+                along == 0
+            ) else (f"{slot} % {tile}", f"{slot} // {tile}")
+            found.append((test, i, j, f"_{'left' if is_left else 'right'}{k}"))
+        return found
 
-    def _factor(self, view: View, is_left: bool, along: int, inner: int) -> str:
+    def _ask(self, depth: int, job: Job) -> None:
+        """Write how threads read the next tiles of both factors, each some entries."""
+        t = job.tiles
+        for is_left in (True, False):
+            view = job.left if is_left else job.right
+            tile, whole, begin = (t.tall, t.m, "row") if is_left else (t.wide, t.n, "column")
+            for test, i, k, name in self._slots(job, is_left):
+                self.emit(depth, f"i, k = u32({i}), u32({k})")
+                tests = [test] if test else []
+                if whole % tile:
+                    tests.append(f"{begin} + i < {whole}")
+                if t.k % t.deep:
+                    tests.append(f"ahead + k < {t.k}")
+                text = self._factor(view, is_left)
+                if tests:
+                    text = f"{text} if {' and '.join(tests)} else {job.node.dtype.name}(0)"
+                self.emit(depth, f"{name} = {text}")
+
+    def _deposit(self, depth: int, job: Job) -> None:
+        """Write how threads put what they have read into shared memory."""
+        t = job.tiles
+        for is_left, into, tile in ((True, "lefts", t.tall), (False, "rights", t.wide)):
+            for test, i, k, name in self._slots(job, is_left):
+                if test:
+                    self.emit(depth, f"if {test}:")
+                place = f"{into}[u32({k})*{tile + PAD} + u32({i})]"
+                self.emit(depth + bool(test), f"{place} = {name}")
+
+    def _factor(self, view: View, is_left: bool) -> str:
         """Return the text of an entry of a factor."""
         if self._is_number(view):
             return self.literal(view.root)
         begin = "row" if is_left else "column"
+        along, inner = view.strides[-2:] if is_left else view.strides[:-3:-1]
         terms = [f"{'left' if is_left else 'right'}_at"]
-        for stride, letter in ((along, f"({begin} + i)"), (inner, "(inner + k)")):
+        for stride, letter in ((along, f"({begin} + i)"), (inner, "(ahead + k)")):
             if stride:
                 terms.append(letter if stride == 1 else f"{stride}*{letter}")
         return f"{DEVICE_ARENAS[view.root.dtype]}[{' + '.join(terms)}]"

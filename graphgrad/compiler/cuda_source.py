@@ -160,6 +160,8 @@ class Writer(CudaProducts):
 
     def _stages(self, unit: Unit) -> list[list[Piece]]:
         node, kind = unit.kernel.nodes[0], unit.kernel.kind
+        if unit.rows:
+            return self.chain_stages(unit)
         if kind == "loop":
             return self.loop_stages(unit.kernel)
         if kind == "matmul" and node.primitive.name == "matmul":
