@@ -143,7 +143,6 @@ REPORTS = {
     "certificate": lambda: gg.certificate(gg.log(gg.var("x<y", 0.0))),
     "mistakes": lambda: gg.mistakes(lesson()),
     "wrong run": lambda: next(iter(gg.mistakes(lesson()))),
-    "executor": lambda: gg.compile([lesson()], inputs=[], target="numpy"),
 }
 
 

@@ -37,11 +37,11 @@ class Inspected(Pictured):
             >>> x = gg.var("x", shape=(3,))
             >>> f = gg.compile([gg.sum(gg.exp(x) * 2)], [x], target="numpy")
             >>> print(f.kernels)
-            3 kernels on 1 thread, 152 B read and written
-                 kernel    computes  threads  moved  flop
-              1  map 3     exp             1   48 B     3
-              2  map 3     mul             1   48 B     3
-              3  reduce 3  sum             1   56 B     3
+            3 kernels on 1 thread, 128 B read and written
+                 kernel         computes  threads  moved  flop
+              1  map 3          exp             1   48 B     3
+              2  map 3          mul             1   48 B     3
+              3  reduce scalar  sum             1   32 B     3
         """
         found = records(
             self._program, self._nodes, self._updates.items(), self._runtime.runs(),
