@@ -276,6 +276,22 @@ def test_folded_nodes_and_views_are_outside_of_kernels():
     assert "dashed: in no kernel" in source
 
 
+def test_a_node_done_in_two_kernels_reads_in_each_what_that_one_needs():
+    x, w = gg.var("x", shape=(4, 1, 8, 8)), gg.var("w", np.ones((2, 1, 3, 3)))
+    y = gg.conv2d(x, w)
+    f = Written([gg.exp(y)])
+    c = chart(f, None, ())
+    at = {n: k for k, n in enumerate(f._nodes)}
+    first, main = (item.key for item in c.dots if item.node is y)  # windows, then products
+    assert main == f"op{at[y]}"
+    ends = set(c.arrows.values())
+    assert {(f"n{at[x]}", first), (f"n{at[w]}", main), (first, main)} <= ends
+    assert not {(f"n{at[x]}", main), (f"n{at[w]}", first)} & ends
+    assert c.arrows[f"e{at[y]}_0"] == (f"n{at[x]}", first)
+    assert y in {box.node for box in c.boxes}  # its numbers are seen in another shape
+    _check_flow(c)
+
+
 def test_what_is_computed_once_is_drawn_once():
     x = gg.var("x", shape=(3,))
     f = gg.compile([gg.exp(x) + gg.exp(x)], [x])

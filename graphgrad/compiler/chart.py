@@ -117,6 +117,7 @@ class _Charter:
         self.record: dict[int, KernelRecord] = {k.number: k for k in kernels}
         self.order = {k.number: at for at, k in enumerate(kernels)}
         numbers = {run.kernel: run.number for run in executor._runtime.runs()}
+        self.reads: dict[tuple[Node, int], set[Node]] = {}
         self.stages, self.home = self._places(numbers)
         updates: dict[Node, list[Node]] = {}
         for v, new in executor._updates.items():
@@ -151,6 +152,8 @@ class _Charter:
                 number = numbers.get(self.fused.kernel_of.get(part))
                 if number is not None:
                     work[number] = work.get(number, 0) + flops(part)
+                    roots = {self.fused.view(x).root for x in part.inputs}
+                    self.reads.setdefault((node, number), set()).update(roots)
             stages[node] = sorted(work, key=self.order.__getitem__)
             home[node] = max(stages[node], key=work.__getitem__, default=0)
         return stages, home
@@ -222,7 +225,7 @@ class _Charter:
 
     def _in_memory(self, node: Node) -> bool:
         end = self.program.stands_for.get(node, node)
-        return bool(self.stages[node]) and end in self.stored
+        return bool(self.stages[node]) and self.fused.view(end).root in self.stored
 
     # -- items and arrows ----------------------------------------------------------------------
 
@@ -255,10 +258,12 @@ class _Charter:
         k = self.at[node]
         for i, x in enumerate(node.inputs if chain else ()):
             for source in self._seen_from(node, x, sources):
-                for head in dict.fromkeys((chain[0], self._main(node))):
+                heads = self._readers(node, x, chain)
+                for head in heads:
                     inside = head.startswith("kernel")
                     if source != head and not (inside and source in self.literals):
-                        yield (source, head), f"{source}-{head}" if inside else f"e{k}_{i}"
+                        own = head == heads[0] and not inside
+                        yield (source, head), f"e{k}_{i}" if own else f"{source}-{head}"
         for tail, head in pairwise(chain):
             if tail != head:
                 yield (tail, head), f"{tail}-{head}"
@@ -273,11 +278,12 @@ class _Charter:
         here = [self.home[user]] == last and self._in_memory(x)
         return self._chain_of(x)[-1:] if here else sources[x]
 
-    def _main(self, node: Node) -> str:
-        """Return the id of the operation, or of the collapsed kernel that does most of it."""
-        if self.home[node] in self.chart.collapsed:
-            return f"kernel{self.home[node]}"
-        return f"op{self.at[node]}"
+    def _readers(self, node: Node, x: Node, chain: Sequence[str]) -> list[str]:
+        """Return the ids of those parts of a node's computation that read its input x."""
+        root = self.fused.view(self.program.stands_for.get(x, x)).root
+        stages = zip(chain, self.stages[node] or [0])
+        found = [key for key, n in stages if root in self.reads.get((node, n), ())]
+        return list(dict.fromkeys(found)) or [chain[0]]
 
     def _chain(self, node: Node) -> list[str]:
         """Return the ids of what computes a node, and note the operations to be drawn."""
