@@ -296,3 +296,32 @@ def test_an_operation_without_code_is_refused(monkeypatch):
     monkeypatch.setitem(vars(y.primitive), "code", None)
     with pytest.raises(CompileError, match="exp has no code for this target; use target='num"):
         gg.compile([y], target="cuda")
+
+
+# -- what is told ------------------------------------------------------------------------------
+
+
+def test_the_table_of_kernels_and_its_picture_say_launches_and_threads():
+    X, Y, loss, P = network()
+    f = gg.compile([loss], [X, Y], adam(P, gg.grad(loss, P)), "cuda")
+    text = str(f.kernels)
+    assert "matmul" in text
+    assert [k.group for k in f.kernels] == sorted(k.group for k in f.kernels)
+    for k in f.kernels:
+        assert k.threads % 4 == 0
+        assert f"# kernel {k.number}: {k.kind} over" in k.source
+    assert "kernel 1" in gg.draw(f, collapse=False).source
+
+
+def test_a_profile_has_a_time_for_each_kernel(monkeypatch):
+    from numba import cuda
+
+    clock = iter(range(10_000))
+    mark = type("Mark", (), {"record": lambda self, stream: setattr(self, "at", next(clock))})
+    monkeypatch.setattr(cuda, "event", mark, raising=False)
+    monkeypatch.setattr(cuda, "event_elapsed_time", lambda a, b: float(b.at - a.at), raising=False)
+    x, W = gg.var("x", random(6, 4)), gg.var("W", random(4, 5))
+    f = gg.compile([gg.sum(gg.tanh(x @ W + 1), 1)], target="cuda")
+    found = f.profile()
+    assert all(k.seconds > 0 for k in found)
+    assert found.seconds == pytest.approx(1e-3 * len(f._runtime.text.step.launches))

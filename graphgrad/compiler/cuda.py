@@ -8,8 +8,10 @@ driver for all of them.
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -31,7 +33,9 @@ from graphgrad.compiler.cuda_source import Launch, Layout, Writer, Written
 from graphgrad.compiler.feeding import Feed
 from graphgrad.compiler.fuse import Fused, fuse
 from graphgrad.compiler.memory import ALIGNMENT, Plan, outside, plan
+from graphgrad.compiler.origins import Run
 from graphgrad.compiler.program import Program
+from graphgrad.compiler.work import read, written
 from graphgrad.dtypes import INT64, Dtype
 from graphgrad.graph import Node
 
@@ -51,7 +55,7 @@ class Text:
 
     def __init__(self, program: Program, cut: Cut = HARDWARE, together: bool = True) -> None:
         self.program, self.cut = program, cut
-        fused, found, times = levels(program, fuse(program), together)
+        fused, found, times = levels(program, fuse(program))
         self.fused: Fused = fused
         self.plan: Plan = plan(program, fused, times)
         self.layout = _layout(program, fused, self.plan)
@@ -64,7 +68,7 @@ class Text:
         return writer.write_epoch(by_rows)
 
     def _writer(self) -> Writer:
-        return Writer(*self._stages, cut=self.cut, layout=self.layout)
+        return Writer(*self._stages, grid=self.cut, layout=self.layout)
 
 
 def _layout(program: Program, fused: Fused, found: Plan) -> Layout:
@@ -98,7 +102,7 @@ class CudaRuntime:
     """One compiled program with its memory on the device.
 
     Attributes:
-        source: the kernels' text.
+        source, names: the kernels' text, and the names of nodes in it.
         text: what it was made from.
         replayed: whether launches are replayed as a CUDA graph.
     """
@@ -108,7 +112,7 @@ class CudaRuntime:
         self.program, self.math = program, math
         self.text = Text(program, SIMULATED if simulated() else HARDWARE, together)
         self.fused, self.plan = self.text.fused, self.text.plan
-        self.source = self.text.step.text
+        self.source, self.names = self.text.step.text, self.text.step.names
         self.replayed = False
         self._stream = self._cuda.stream()
         kinds = [kind for kind in DEVICE_ARENAS if self.text.step.sizes.get(kind)]
@@ -299,10 +303,20 @@ class CudaRuntime:
 
     # -- times ------------------------------------------------------------------------------------
 
+    def runs(self) -> list[Run]:
+        """Return the kernels in the order in which they run."""
+        numbers = {k: at for at, k in enumerate(self.fused.kernels, 1)}
+        return [
+            Run(k, numbers[k], launched.group, launched.threads, "\n".join(launched.lines))
+            for k, launched in self.text.step.kernels.items()
+        ]
+
     def profile(self, inputs: Sequence[Any], seconds: float = 0.3) -> list[float]:
         """Return the seconds each kernel takes on the device, the median of several runs.
 
         The kernels are compiled anew, a launch for each, and run on copies of the variables.
+        Kernels that are one function (a product and the loop that follows) share its time by the
+        bytes they move.
         """
         apart = CudaRuntime(self.program, self.math, together=False)
         for v in self.program.states:
@@ -310,10 +324,9 @@ class CudaRuntime:
         return apart._timed(inputs, seconds)
 
     def _timed(self, inputs: Sequence[Any], seconds: float) -> list[float]:
-        import time
-
         self.run(inputs)
-        arenas, found = tuple(self._arenas.values()), []
+        arenas = tuple(self._arenas.values())
+        found: list[list[float]] = []
         end = time.perf_counter() + seconds
         while len(found) < 3 or (time.perf_counter() < end and len(found) < 100):
             marks = [self._cuda.event() for _ in range(len(self._launches) + 1)]
@@ -322,13 +335,15 @@ class CudaRuntime:
                 launch(*arenas)
                 mark.record(self._stream)
             self._stream.synchronize()
-            found.append([self._cuda.event_elapsed_time(a, b) / 1e3
-                          for a, b in zip(marks, marks[1:])])  # fmt: skip
-        medians = np.median(found, axis=0)
+            found.append([self._cuda.event_elapsed_time(a, b) / 1e3 for a, b in pairwise(marks)])
         taken = dict.fromkeys(self.fused.kernels, 0.0)
-        for launch, spent in zip(self.text.step.launches, medians, strict=True):
-            for kernel in launch.kernels:
-                taken[kernel] += float(spent)
+        stored = set(self.fused.stored)
+        moved = {k: 1 + read(k, self.fused) + written(k, stored) for k in taken}
+        medians = np.median(found, axis=0)
+        for ran, spent in zip(self.text.step.launches, medians, strict=True):
+            whole = sum(moved[k] for k in ran.kernels)
+            for k in ran.kernels:
+                taken[k] += float(spent) * moved[k] / whole
         return list(taken.values())
 
 
@@ -346,4 +361,3 @@ def _cut_out(feed: Feed, first: int, last: int) -> Feed:
     return replace(
         feed, steps=last - first, data=data, by_rows=[False] * len(data), rows=feed.rows[:0]
     )
-

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 __all__ = ["header"]
 
-_DEVICE = '''\
+_DEVICE = """\
 from math import (
     acos, asin, atan, atan2, cos, cosh, erf, erfc, exp, expm1, inf, log, log1p, nan, sin, sinh,
     sqrt, tan, tanh,
@@ -16,9 +16,9 @@ from math import (
 
 from numba import cuda
 from numpy import bool_, float32, float64, floor, int64, uint32 as u32, uint64
-'''
+"""
 
-_SIMULATED = '''\
+_SIMULATED = """\
 from math import inf, nan
 
 from numba import cuda
@@ -29,7 +29,7 @@ from numpy import (
 from scipy.special import erf, erfc
 
 u32 = int
-'''
+"""
 
 _PHILOX = '''
 

@@ -132,7 +132,7 @@ class CudaNests(CudaPen):
         if not size(domain):
             return [self._starts(n) for n in sweep.reduced]
         if sweep.reduced:
-            return self._reduction(sweep)
+            return self._summing(sweep)
         return [self._elementwise(sweep)] if sweep.stores else []
 
     def _starts(self, node: Node) -> Piece:
@@ -146,7 +146,11 @@ class CudaNests(CudaPen):
     # -- bodies ----------------------------------------------------------------------------------
 
     def bodies(
-        self, depth: int, sweep: Sweep, many: int, locate: Callable[[int], Sequence[str]],
+        self,
+        depth: int,
+        sweep: Sweep,
+        many: int,
+        locate: Callable[[int], Sequence[str]],
         known: dict[Node, str] | None = None,
     ) -> list[dict[Node, str]]:
         """Write loads, maps and stores of several entries, all loads first.
@@ -182,8 +186,13 @@ class CudaNests(CudaPen):
         return f"_{name}{k}" if many > 1 else name
 
     def _mapped(
-        self, depth: int, sweep: Sweep, local: dict[Node, str], letters: Sequence[str],
-        k: int, many: int,
+        self,
+        depth: int,
+        sweep: Sweep,
+        local: dict[Node, str],
+        letters: Sequence[str],
+        k: int,
+        many: int,
     ) -> None:
         store = sweep.strides(len(sweep.loads)) if sweep.stores else []
         for node in sweep.maps:
@@ -200,19 +209,17 @@ class CudaNests(CudaPen):
         self.begin()
         sizes = sweep.loops.sizes
         total = size(tuple(sizes))
-        step = min(-(-total // self.cut.threads), self.cut.blocks) * self.cut.threads
+        step = min(-(-total // self.grid.threads), self.grid.blocks) * self.grid.threads
         kind = self.whole(total + UNROLLED * step)
-        if total >= 2 * UNROLLED * step and not self.cut.simulated or (
-            self.cut.simulated and total >= UNROLLED * step
-        ):
-            self.emit(0, f"t = {kind}(block*{self.cut.threads} + thread)")
+        if total >= UNROLLED * step and step == self.grid.blocks * self.grid.threads:
+            self.emit(0, f"t = {kind}(block*{self.grid.threads} + thread)")
             self.emit(0, f"while t < {total - (UNROLLED - 1) * step}:")
             self.bodies(1, sweep, UNROLLED, lambda k: self._place(sizes, kind, k, step))
             self.emit(1, f"t = {kind}(t + {UNROLLED * step})")
             self.emit(0, f"while t < {total}:")
             self.bodies(1, sweep, 1, lambda k: self._place(sizes, kind, 0, step))
             self.emit(1, f"t = {kind}(t + {step})")
-            return self.piece(step // self.cut.threads)
+            return self.piece(step // self.grid.threads)
         blocks, depth = self.each(total)
         self.bodies(depth, sweep, 1, lambda k: self._place(sizes, kind, 0, step))
         self.again(total, blocks)
@@ -232,13 +239,14 @@ class CudaNests(CudaPen):
 
     # -- reductions ------------------------------------------------------------------------------
 
-    def _reduction(self, sweep: Sweep) -> list[Piece]:
+    def _summing(self, sweep: Sweep) -> list[Piece]:
         ends = sweep.loops.strides[-1]
         sizes = sweep.loops.sizes
         kept = [k for k in range(len(sizes)) if ends[k]]
         over = [k for k in range(len(sizes)) if not ends[k]]
         lanes = self.lanes(
-            size(tuple(sizes[k] for k in kept)), size(tuple(sizes[k] for k in over)),
+            size(tuple(sizes[k] for k in kept)),
+            size(tuple(sizes[k] for k in over)),
             by_rows=bool(over) and (not kept or over[-1] > kept[-1]),
         )
         self.begin()
@@ -253,13 +261,14 @@ class CudaNests(CudaPen):
         pieces = [self.piece(lanes.blocks, shared)]
         if lanes.parts > 1:
             pieces += [
-                self._finish(n, lanes, at) for n, (_, at) in zip(sweep.reduced, places, strict=True)
+                self._added_up(n, lanes, at)
+                for n, (_, at) in zip(sweep.reduced, places, strict=True)
             ]
         return pieces
 
     def lanes(self, results: int, length: int, by_rows: bool) -> Lanes:
         """Return how threads share the entries of so many results."""
-        threads = self.cut.threads
+        threads = self.grid.threads
         if by_rows:
             lanes = power_above(-(-length // 2), threads)
             wide = threads // lanes
@@ -268,10 +277,10 @@ class CudaNests(CudaPen):
             lanes = min(threads // wide, power_above(-(-length // 2), threads))
             wide = threads // lanes
         blocks = -(-results // wide)
-        parts = max(1, min(self.cut.enough // blocks, length // (8 * lanes)))
+        parts = max(1, min(self.grid.enough // blocks, length // (8 * lanes)))
         parts = parts if length >= LEAST * lanes else 1
-        if blocks == 1 and length > self.cut.enough * lanes * 64:
-            parts = self.cut.blocks  # a sum over very many: as many readers as there can be
+        if blocks == 1 and length > self.grid.enough * lanes * 64:
+            parts = self.grid.blocks  # a sum over very many: as many readers as there can be
         return Lanes(results, length, wide, lanes, parts, by_rows)
 
     def _result(self, node: Node, lanes: Lanes) -> tuple[str, int]:
@@ -283,8 +292,13 @@ class CudaNests(CudaPen):
         return f"{name}[scratch_{name} + {at} + part*{lanes.results} + r]", at
 
     def folded(
-        self, nodes: Sequence[Node], names: Sequence[str], starts: Sequence[str], lanes: Lanes,
-        add: Callable[[int, str], None], places: Sequence[str],
+        self,
+        nodes: Sequence[Node],
+        names: Sequence[str],
+        starts: Sequence[str],
+        lanes: Lanes,
+        add: Callable[[int, str], None],
+        places: Sequence[str],
     ) -> int:
         """Write a reduction by lanes: each adds up its entries, then the lanes are added up.
 
@@ -301,15 +315,15 @@ class CudaNests(CudaPen):
         """
         kind = self.headed(lanes)
         self.by_lanes(nodes, names, starts, lanes, kind, lambda depth: add(depth, kind), places)
-        return 0 if lanes.lanes == 1 else sum(self.cut.threads * x.dtype.itemsize for x in nodes)
+        return 0 if lanes.lanes == 1 else sum(self.grid.threads * x.dtype.itemsize for x in nodes)
 
     def headed(self, lanes: Lanes) -> str:
         """Write which result a thread works on, as which lane; return the type of indices."""
         kind = self.whole(max(lanes.results * lanes.parts, lanes.length) + 2**16)
         n, w, p = lanes.lanes, lanes.wide, lanes.parts
         rows = lanes.by_rows
-        lane, column = (f"thread % {n}", f"thread // {n}") if rows else (
-            f"thread // {w}", f"thread % {w}"
+        lane, column = (
+            (f"thread % {n}", f"thread // {n}") if rows else (f"thread // {w}", f"thread % {w}")
         )
         self.emit(0, f"lane, column = {kind}({lane}), {kind}({column})")
         if p > 1:
@@ -318,8 +332,14 @@ class CudaNests(CudaPen):
         return kind
 
     def by_lanes(
-        self, nodes: Sequence[Node], names: Sequence[str], starts: Sequence[str], lanes: Lanes,
-        kind: str, add: Callable[[int], None], places: Sequence[str],
+        self,
+        nodes: Sequence[Node],
+        names: Sequence[str],
+        starts: Sequence[str],
+        lanes: Lanes,
+        kind: str,
+        add: Callable[[int], None],
+        places: Sequence[str],
     ) -> None:
         """Write what lanes do with the entries of their result, and add up what they have."""
         for name, start in zip(names, starts, strict=True):
@@ -358,8 +378,13 @@ class CudaNests(CudaPen):
             self.emit(0, f"{name} = {name}all[slot]")
 
     def _summed(
-        self, depth: int, sweep: Sweep, lanes: Lanes, axes: tuple[list[int], list[int]],
-        names: Sequence[str], kind: str,
+        self,
+        depth: int,
+        sweep: Sweep,
+        lanes: Lanes,
+        axes: tuple[list[int], list[int]],
+        names: Sequence[str],
+        kind: str,
     ) -> None:
         """Write the loop over the entries of result `r` that are this lane's."""
         kept, over = axes
@@ -405,8 +430,8 @@ class CudaNests(CudaPen):
         """Return the piece of loops that a block takes its rows through, one after the other."""
         rows = unit.rows
         widest = max(size(k.domain) // rows for k in unit.kernels)
-        n = power_above(-(-widest // 2), self.cut.threads)
-        lanes = Lanes(rows, widest, self.cut.threads // n, n, 1, by_rows=True)
+        n = power_above(-(-widest // 2), self.grid.threads)
+        lanes = Lanes(rows, widest, self.grid.threads // n, n, 1, by_rows=True)
         self.begin()
         kind = self.headed(lanes)
         shared = 0
@@ -426,13 +451,17 @@ class CudaNests(CudaPen):
         names = [f"{self.label(n)}_sum_" for n in reduced]
         over = list(range(1, len(sweep.loops.sizes)))
         self.by_lanes(
-            reduced, names, [self.start_of(n) for n in reduced], mine, kind,
+            reduced,
+            names,
+            [self.start_of(n) for n in reduced],
+            mine,
+            kind,
             lambda depth: self._summed(depth, sweep, mine, ([0], over), names, kind),
             [self.entry(n, "r") for n in reduced],
         )
-        return 0 if lanes.lanes == 1 else sum(self.cut.threads * n.dtype.itemsize for n in reduced)
+        return 0 if lanes.lanes == 1 else sum(self.grid.threads * n.dtype.itemsize for n in reduced)
 
-    def _finish(self, node: Node, first: Lanes, at: int) -> Piece:
+    def _added_up(self, node: Node, first: Lanes, at: int) -> Piece:
         """Add up the parts of split sums."""
         self.begin()
         lanes = self.lanes(first.results, first.parts, by_rows=first.results == 1)

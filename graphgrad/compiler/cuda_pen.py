@@ -26,11 +26,12 @@ DEVICE_ARENAS = {
     dtypes.INT64: "i64",
     dtypes.BOOL: "b8",
 }
-WORDS = (
-    "acc ahead at bad best bit block by counter cuda data draw end f32 f64 fill first half i64 b8 inf "
-    "known lane left lines out part picked place product q r right row rows s same scratch second "
-    "slot span split step inner lefts rights product left_at right_at column sums t thread total u32 uint64 bool_ value word words x y zero"
-)
+WORDS = """
+    acc ahead at b8 bad best bests block bool_ by column cuda end f32 f64 far first half i64 inf
+    inner known lane left left_at lefts more near other part philox place places product r rest
+    right right_at rights row rows s same second slot step t thread total u32 uint64 value x y
+"""
+"""Names that the text uses itself."""
 LARGEST = 2**31 - 1
 """Entries up to which indices are 32 bits wide: wider ones cost the device several instructions."""
 
@@ -59,12 +60,12 @@ class CudaPen(Nests):
     """Writes lines of pieces.
 
     Attributes:
-        cut: into how many threads and blocks work is cut.
+        grid: into how many threads and blocks work is cut.
         kept: of sums that are split, where the parts of each begin, by arena: entries in use in
             this launch, and the most in any.
     """
 
-    cut: Cut = HARDWARE
+    grid: Cut = HARDWARE
     kept: dict[Dtype, int] = field(default_factory=dict)
     most_kept: dict[Dtype, int] = field(default_factory=dict)
 
@@ -94,8 +95,8 @@ class CudaPen(Nests):
         Returns:
             The blocks it takes, and the depth of the loop's body.
         """
-        threads = self.cut.threads
-        blocks = max(1, min(-(-count // threads), self.cut.blocks))
+        threads = self.grid.threads
+        blocks = max(1, min(-(-count // threads), self.grid.blocks))
         kind, step = self.whole(count + blocks * threads), blocks * threads
         self.emit(0, f"t = {kind}(block*{threads} + thread)")
         self.emit(0, f"{'while' if count > step else 'if'} t < {count}:")
@@ -103,7 +104,7 @@ class CudaPen(Nests):
 
     def again(self, count: int, blocks: int) -> None:
         """Write the end of that loop."""
-        step = blocks * self.cut.threads
+        step = blocks * self.grid.threads
         if count > step:
             self.emit(1, f"t = {self.whole(count + step)}(t + {step})")
 

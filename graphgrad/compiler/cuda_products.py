@@ -129,7 +129,7 @@ class CudaProducts(CudaSingles):
 
     def _tiles(self, m: int, n: int, k: int, batch: int, summed: int, itemsize: int) -> Tiles:
         """Return the largest tiles of which there are enough, and into how many parts sums go."""
-        side, most = self.cut.side, self.cut.largest * 4 // max(itemsize, 4)
+        side, most = self.grid.side, self.grid.largest * 4 // max(itemsize, 4)
         rows = columns = 1
         while rows < most and side * rows < m:
             rows *= 2
@@ -139,32 +139,33 @@ class CudaProducts(CudaSingles):
         def blocks() -> int:
             return -(-m // (side * rows)) * -(-n // (side * columns)) * batch
 
-        while blocks() < self.cut.enough // 2 and max(rows, columns) > 2:
+        while blocks() < self.grid.enough // 2 and max(rows, columns) > 2:
             if rows >= columns:
                 rows //= 2
             else:
                 columns //= 2
         # small tiles wait for memory, not for arithmetic: they ask for more at a time
-        deep = self.cut.deep * (1 if rows * columns > 16 else 2 if rows * columns > 8 else 4)
-        deep = min(deep, power_above(k, 64)) if side > 2 else self.cut.deep
+        deep = self.grid.deep * (1 if rows * columns > 16 else 2 if rows * columns > 8 else 4)
+        deep = min(deep, power_above(k, 64)) if side > 2 else self.grid.deep
         length = summed if summed > 1 else -(-k // deep)
         parts = 1
-        if blocks() < self.cut.enough // 2:
+        if blocks() < self.grid.enough // 2:
             least = 1 if summed > 1 else 4
-            parts = max(1, min(self.cut.enough // blocks(), length // least, 64))
-        return Tiles(m, n, k, batch, summed, side * rows, side * columns, rows, columns, deep, parts)
+            parts = max(1, min(self.grid.enough // blocks(), length // least, 64))
+        tall, wide = side * rows, side * columns
+        return Tiles(m, n, k, batch, summed, tall, wide, rows, columns, deep, parts)
 
     # -- where a block and a thread are ------------------------------------------------------------
 
     def _positions(self, job: Job) -> None:
-        t, side = job.tiles, self.cut.side
+        t, side = job.tiles, self.grid.side
         self.emit(0, f"x, y = u32(thread % {side}), u32(thread // {side})")
         self.emit(0, f"column = u32(block % {t.across} * {t.wide})")
         self.emit(0, f"row = u32(block // {t.across} % {t.down} * {t.tall})")
         self.emit(0, f"part = u32(block // {t.across * t.down} % {t.parts})")
         self.emit(0, f"product = u32(block // {t.across * t.down * t.parts})")
         kind = job.node.dtype.name
-        extra = "" if self.cut.simulated else ", alignment=16"
+        extra = "" if self.grid.simulated else ", alignment=16"
         self.emit(0, f"lefts = cuda.shared.array({(t.tall + PAD) * t.deep}, {kind}{extra})")
         self.emit(0, f"rights = cuda.shared.array({(t.wide + PAD) * t.deep}, {kind}{extra})")
         for r in range(t.rows):
@@ -211,15 +212,17 @@ class CudaProducts(CudaSingles):
         t = job.tiles
         view, tile = (job.left, t.tall) if is_left else (job.right, t.wide)
         along, inner = view.strides[-2:] if is_left else view.strides[:-3:-1]
-        count, step = tile * t.deep, self.cut.side**2
+        count, step = tile * t.deep, self.grid.side**2
         found = []
         for k, first in enumerate(range(0, count, step)):
             slot = f"(thread + {first})" if first else "thread"
             test = f"{slot} < {count}" if first + step > count else ""
             # neighbouring threads copy what lies side by side in memory
-            i, j = (f"{slot} // {t.deep}", f"{slot} % {t.deep}") if abs(inner) < abs(along) or (
-                along == 0
-            ) else (f"{slot} % {tile}", f"{slot} // {tile}")
+            i, j = (
+                (f"{slot} // {t.deep}", f"{slot} % {t.deep}")
+                if abs(inner) < abs(along) or (along == 0)
+                else (f"{slot} % {tile}", f"{slot} // {tile}")
+            )
             found.append((test, i, j, f"_{'left' if is_left else 'right'}{k}"))
         return found
 
@@ -281,7 +284,7 @@ class CudaProducts(CudaSingles):
         """
         run = min(count, 4)
         base = thread if run == 1 else f"{run}*{thread}"
-        more = k % run + k // run * run * self.cut.side
+        more = k % run + k // run * run * self.grid.side
         return f"{base} + {more}" if more else base
 
     # -- results -----------------------------------------------------------------------------------
@@ -362,4 +365,3 @@ class CudaProducts(CudaSingles):
         self._written(depth, job, self._epilogue(job), value)
         self.again(total, blocks)
         return self.piece(blocks)
-

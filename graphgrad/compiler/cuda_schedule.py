@@ -56,28 +56,22 @@ class Unit:
 Level = list[Unit]
 
 
-def levels(
-    program: Program, fused: Fused, together: bool = True
-) -> tuple[Fused, list[Level], Schedule]:
+def levels(program: Program, fused: Fused) -> tuple[Fused, list[Level], Schedule]:
     """Return the program's units by level, in order, and the times at which each is run.
 
     Args:
         program, fused: what the stages before made.
-        together: whether independent kernels share a launch.
 
     Returns:
         The kernels and buffers that are left, the levels, and the schedule for `memory.plan`.
     """
     kept = {fused.view(n).root for n in (*program.outputs, *program.updates.values())}
-    if together:
-        fused = _parted(fused, kept)
+    fused = _parted(fused, kept)
     kernels = [k for k in fused.kernels if k.nodes[0].size or k.kind == "loop"]
-    units = [Unit([k]) for k in kernels]
-    if together:
-        units = _chains(_products(kernels, fused, kept), fused)
+    units = _chains(_products(kernels, fused, kept), fused)
     inside = {u.kernel.nodes[-1] for u in units if u.epilogue}
     lean = replace(fused, stored=[n for n in fused.stored if n not in inside])
-    found = _late(units, lean) if together else [[u] for u in units]
+    found = _late(units, lean)
     regions = [Region([k for u in level for k in u.kernels], parts=2) for level in found]
     # a number of its own for each kernel: none may overwrite what another of its level reads
     rows = {k: at for at, k in enumerate((k for r in regions for k in r.kernels), 1)}
@@ -106,8 +100,11 @@ def _parted(fused: Fused, kept: set[Node]) -> Fused:
         kernels.append(k)
         maps = Kernel("loop", k.domain, [n for n in k.nodes if n.primitive.kind == "map"])
         sums = [n for n in k.nodes if n.primitive.kind == "reduce" and 0 in n.settings["axis"]]
-        if k.kind != "loop" or not sums or not maps.nodes or len(k.nodes) - len(sums) != len(
-            maps.nodes
+        if (
+            k.kind != "loop"
+            or not sums
+            or not maps.nodes
+            or len(k.nodes) - len(sums) != len(maps.nodes)
         ):
             continue
         inputs = {n.inputs[0] for n in sums}
@@ -141,10 +138,10 @@ def _products(kernels: Sequence[Kernel], fused: Fused, kept: set[Node]) -> list[
         units.append(unit)
         product = k.nodes[-1]
         users = readers.get(product, [])
-        if k.kind == "matmul" and len(users) == 1 and product not in kept:
-            if _is_epilogue(users[0], product, fused) and users[0] not in taken:
-                unit.kernels.append(users[0])
-                taken.add(users[0])
+        alone = k.kind == "matmul" and len(users) == 1 and product not in kept
+        if alone and users[0] not in taken and _is_epilogue(users[0], product, fused):
+            unit.kernels.append(users[0])
+            taken.add(users[0])
     return _ordered(units, _needs(units, fused))
 
 
@@ -171,10 +168,14 @@ def _chains(units: Sequence[Unit], fused: Fused) -> list[Unit]:
         rows = _rows(u, fused)
         for chain in direct if rows else ():
             others = direct - {chain}
-            if chain.rows == rows and not any(chain in below[x] for x in others) and all(
-                _row_by_row(view, rows)
-                for view, _ in reads(u.kernel, fused)
-                if view.root in {n for k in chain.kernels for n in k.nodes}
+            if (
+                chain.rows == rows
+                and not any(chain in below[x] for x in others)
+                and all(
+                    _row_by_row(view, rows)
+                    for view, _ in reads(u.kernel, fused)
+                    if view.root in {n for k in chain.kernels for n in k.nodes}
+                )
             ):
                 chain.kernels += u.kernels
                 below[chain] |= below[u] - {chain}

@@ -102,8 +102,8 @@ class CudaSingles(CudaNests):
         self._picked(depth, positions, loops.strides[1], letters, x.shape[axis])
         near = index(loops.strides[0], source.offset, letters)
         far = join(near, f"{source.strides[axis]}*place")
-        value = self.literal(source.root) if self._is_number(source) else self.entry(
-            source.root, far
+        value = (
+            self.literal(source.root) if self._is_number(source) else self.entry(source.root, far)
         )
         self.emit(depth, f"{self.entry(node, 't')} = {value}")
         self.again(node.size, blocks)
@@ -161,8 +161,10 @@ class CudaSingles(CudaNests):
         letters = [f"{letter}_" for letter in OUTER[: len(inner.sizes)]]
         self.decoded(depth + 3, "row", inner.sizes, letters, "int64")
         text = index(inner.strides[0], source.offset, letters)
-        value = self.literal(source.root) if self._is_number(source) else self.entry(
-            source.root, join("near", text)
+        value = (
+            self.literal(source.root)
+            if self._is_number(source)
+            else self.entry(source.root, join("near", text))
         )
         self.emit(depth + 3, f"value = value + {value}")
         big = contiguous(node.shape)[axis]
@@ -205,8 +207,7 @@ class CudaSingles(CudaNests):
         source = self.fused.view(node.inputs[0])
         axis = node.settings["axis"]
         kept = [k for k in range(len(source.shape)) if k not in axis]
-        outer = Loops.over(tuple(source.shape[k] for k in kept), [[source.strides[k] for k in kept]])  # type: ignore[list-item]
-        inner = Loops.over(tuple(source.shape[k] for k in axis), [[source.strides[k] for k in axis]])  # type: ignore[list-item]
+        outer, inner = _part_of(source, kept), _part_of(source, axis)
         length = size(tuple(inner.sizes))
         lanes = self.lanes(node.size, length, by_rows=True)
         n, w = lanes.lanes, lanes.wide
@@ -224,8 +225,8 @@ class CudaSingles(CudaNests):
         self.decoded(2, "at", inner.sizes, inside, kind)
         base = index(outer.strides[0], source.offset, letters)
         spot = join(base, index(inner.strides[0], 0, inside))
-        value = self.literal(source.root) if self._is_number(source) else self.entry(
-            source.root, spot
+        value = (
+            self.literal(source.root) if self._is_number(source) else self.entry(source.root, spot)
         )
         self.emit(2, f"value = {value}")
         self.emit(2, "if place < 0 or value > best or (value != value and best == best):")
@@ -234,7 +235,7 @@ class CudaSingles(CudaNests):
         shared = 0
         if n > 1:
             self._compared(node, n, w)
-            shared = self.cut.threads * (8 + node.inputs[0].dtype.itemsize)
+            shared = self.grid.threads * (8 + node.inputs[0].dtype.itemsize)
         self.emit(0, f"if lane == 0 and r < {node.size}:")
         self.emit(1, f"{self.entry(node, 'r' if node.size > 1 else '0')} = place")
         return [[self.piece(-(-node.size // w), shared)]]
@@ -286,6 +287,12 @@ class CudaSingles(CudaNests):
         return [[self.piece(blocks)]]
 
 
+def _part_of(view: View, axes: Sequence[int]) -> Loops:
+    """Return some axes of a view, merged where they run on."""
+    shape, strides = (tuple(of[k] for k in axes) for of in (view.shape, view.strides))
+    return Loops.over(shape, [strides])
+
+
 def _upright(source: View, goal: View) -> tuple[View, View]:
     """Return both views with axes turned so that the goal's strides are not negative."""
     ends = [list(source.strides), list(goal.strides)]
@@ -303,9 +310,7 @@ def _upright(source: View, goal: View) -> tuple[View, View]:
 
 def _covers(goal: View, total: int) -> bool:
     """Return whether a view goes through every entry of a result exactly once."""
-    return goal.offset == 0 and size(goal.shape) == total and is_injective(
-        goal.shape, goal.strides
-    )
+    return goal.offset == 0 and size(goal.shape) == total and is_injective(goal.shape, goal.strides)
 
 
 def _repeats(shape: Sequence[int], strides: Sequence[int]) -> list[int]:

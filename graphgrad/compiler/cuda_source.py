@@ -15,7 +15,7 @@ from graphgrad.compiler.cuda_products import CudaProducts
 from graphgrad.compiler.cuda_schedule import Level, Unit
 from graphgrad.compiler.fuse import Kernel, is_literal
 from graphgrad.compiler.text import Loops, times
-from graphgrad.compiler.views import View, contiguous
+from graphgrad.compiler.views import View
 from graphgrad.dtypes import INT64, Dtype
 from graphgrad.errors import CompileError
 from graphgrad.explain.formulas import fill, operation_template
@@ -60,12 +60,23 @@ class Layout:
 
 
 @dataclass
+class Launched:
+    """Where a kernel runs: the number of its first launch, its threads, its lines."""
+
+    group: int
+    threads: int
+    lines: list[str]
+
+
+@dataclass
 class Written:
-    """The text of a step, its launches in order, and the size of each arena."""
+    """The text of a step, its launches in order, the size of each arena, all kernels and names."""
 
     text: str
     launches: list[Launch]
-    sizes: dict[Dtype, int]
+    sizes: dict[Dtype, int] = field(default_factory=dict)
+    kernels: dict[Kernel, Launched] = field(default_factory=dict)
+    names: dict[Node, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -76,31 +87,46 @@ class Writer(CudaProducts):
 
     def write(self, levels: Sequence[Level], together: bool) -> Written:
         """Return the text of a step."""
-        numbers = {k: at for at, k in enumerate(self.fused.kernels, 1)}
         launches: list[Launch] = []
         text: list[str] = []
-        for level in levels:
-            self.kept = {}
-            staged = [(unit, self._stages(unit)) for unit in level]
-            for at in range(max((len(s) for _, s in staged), default=0)):
-                pieces = []
-                for unit, stages in staged:
-                    for piece in stages[at] if at < len(stages) else []:
-                        notes = [
-                            line for k in unit.kernels for line in self._comment(numbers[k], k)
-                        ]
-                        piece.kernels = unit.kernels
-                        piece.lines[:0] = [f"# {line}" for line in notes]
-                        pieces.append(piece)
-                for group in _groups(pieces, together):
-                    launches.append(self._launch(text, group, f"launch_{len(launches) + 1}"))
-        self.kept = {}
-        for pieces in self._ends():
+        found: dict[Kernel, Launched] = {}
+
+        def launch(pieces: Sequence[Piece]) -> None:
             for group in _groups(pieces, together):
                 launches.append(self._launch(text, group, f"launch_{len(launches) + 1}"))
-        return self._finished(text, launches)
+                for piece in group:
+                    threads = piece.blocks * self.grid.threads
+                    for k in piece.kernels:
+                        found.setdefault(k, Launched(len(launches), threads, []))
+                        found[k].lines += piece.lines
 
-    def _finished(self, text: list[str], launches: list[Launch]) -> Written:
+        for level in levels:
+            self.kept = {}
+            for pieces in self._by_stage(level):
+                launch(pieces)
+        self.kept = {}
+        for pieces in self._ends():
+            launch(pieces)
+        return self._finished(text, launches, found)
+
+    def _by_stage(self, level: Level) -> list[list[Piece]]:
+        """Return the pieces of a level's first stages, then of the second, and so on."""
+        numbers = {k: at for at, k in enumerate(self.fused.kernels, 1)}
+        stages: list[list[Piece]] = []
+        for unit in level:
+            notes = [f"# {line}" for k in unit.kernels for line in self._comment(numbers[k], k)]
+            for at, pieces in enumerate(self._stages(unit)):
+                if at == len(stages):
+                    stages.append([])
+                for piece in pieces:
+                    piece.kernels = unit.kernels
+                    piece.lines[:0] = notes
+                stages[at] += pieces
+        return stages
+
+    def _finished(
+        self, text: list[str], launches: list[Launch], found: dict[Kernel, Launched]
+    ) -> Written:
         random = any("philox(" in line for line in text)
         sizes = dict(self.layout.sizes)
         places = ["", ""]
@@ -114,9 +140,8 @@ class Writer(CudaProducts):
             if node in self.plan.start:
                 what = f"{DEVICE_ARENAS[node.dtype]}{list(node.shape)}"
                 places.append(f"{name} = {self.plan.start[node]}  # {what}")
-        return Written(
-            "\n".join([header(self.cut.simulated, random), *places, *text]) + "\n", launches, sizes
-        )
+        lines = [header(self.grid.simulated, random), *places, *text]
+        return Written("\n".join(lines) + "\n", launches, sizes, found, self.names)
 
     def _launch(
         self, text: list[str], pieces: Sequence[Piece], name: str, more: Sequence[Argument] = ()
@@ -184,9 +209,7 @@ class Writer(CudaProducts):
             if view.root is not v and new not in self.plan.in_place and v.size:
                 news.append((v, view))
         # a new value that is another variable's old one is put aside first
-        aside = [
-            (v, view, self.scratch(v.dtype, v.size)) for v, view in news if view.root.is_leaf
-        ]
+        aside = [(v, view, self.scratch(v.dtype, v.size)) for v, view in news if view.root.is_leaf]
         first = [self._copy(view, at, aside=True) for _, view, at in aside]
         second = [self._fetch(v, at) for v, _, at in aside]
         second += [
@@ -259,7 +282,7 @@ class Writer(CudaProducts):
         self.emit(0, "if thread == 0:")
         self.emit(1, "step[0] = step[0] + 1")
         launches.append(self._launch(text, [self.piece(1)], "tick", counters))
-        return Written("\n".join([header(self.cut.simulated, False), *text]) + "\n", launches, {})
+        return Written("\n".join([header(self.grid.simulated, False), *text]) + "\n", launches)
 
     def _fed(self, k: int, node: Node, to: int, by_rows: bool) -> Piece:
         self.begin()
