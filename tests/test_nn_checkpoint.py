@@ -108,6 +108,23 @@ def test_primitives_and_activations_are_kept_by_name(tmp_path):
     assert [layer.activation for layer in found.layers] == [gg.sin, gg.atan, gg.softmax]
 
 
+def test_a_layer_that_does_not_keep_its_arguments_cannot_be_saved(tmp_path):
+    class Power(nn.Layer):
+        def __init__(self, k, **more):
+            super().__init__(**more)
+            self.exponent = k
+
+        def call(self, x, run):
+            return x**self.exponent
+
+    model = nn.Sequential([Power(2, input_shape=(1,))])
+    assert model.predict([[3.0]]).tolist() == [[9.0]]
+    assert repr(model.layers[0]) == "Power()"
+    model.summary()
+    with pytest.raises(NetworkError, match="Power has no attribute 'k': keep what the constructor"):
+        model.save(tmp_path / "m.npz")
+
+
 def test_what_has_no_name_cannot_be_saved(tmp_path):
     model = nn.Sequential([nn.Dense(1, activation=lambda x: x * x, input_shape=(1,))])
     with pytest.raises(NetworkError, match="cannot be saved: expected numbers, names"):

@@ -14,10 +14,11 @@ from typing import Any
 from graphgrad.errors import CheckpointError, NetworkError
 from graphgrad.primitive import TABLE, Primitive
 
-__all__ = ["CLASSES", "Configurable", "choose", "restore", "settings"]
+__all__ = ["CLASSES", "Configurable", "choose", "restore", "settings", "shown"]
 
 CLASSES: dict[str, type] = {}
 """Every class that a saved network may name."""
+MISSING = object()
 
 
 class Configurable:
@@ -29,8 +30,15 @@ class Configurable:
             CLASSES[cls.__name__] = cls
 
     def __repr__(self) -> str:
-        shown = [f"{k}={v!r}" for k, v in arguments(self).items()]
-        return f"{type(self).__name__}({', '.join(shown)})"
+        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in shown(self).items())})"
+
+
+def shown(thing: Any) -> dict[str, Any]:
+    """Return the arguments of a thing's constructor, as far as it keeps them."""
+    try:
+        return arguments(thing)
+    except NetworkError:
+        return {}
 
 
 def arguments(thing: Any) -> dict[str, Any]:
@@ -46,7 +54,12 @@ def arguments(thing: Any) -> dict[str, Any]:
     for name, parameter in known.items():
         if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
             continue
-        value = getattr(thing, name)
+        value = getattr(thing, name, MISSING)
+        if value is MISSING:
+            raise NetworkError(
+                f"{type(thing).__name__} has no attribute {name!r}: keep what the constructor "
+                f"takes, self.{name} = {name}, so that it can be saved"
+            )
         if value is not parameter.default and not _same(value, parameter.default):
             found[name] = value
     return found

@@ -11,7 +11,7 @@ from typing import Any
 
 from graphgrad.compiler.work import flops
 from graphgrad.graph import ancestors
-from graphgrad.nn.naming import arguments
+from graphgrad.nn.naming import shown
 from graphgrad.nn.network import Network
 from graphgrad.nn.parts import Run
 
@@ -36,10 +36,10 @@ def rows(network: Network) -> list[tuple[str, str, str, str, str]]:
     outputs = {call.layer: call.output.shape for call in network.calls}
     found = []
     for layer in network.layers:
-        shown = {k: v for k, v in arguments(layer).items() if k not in ("name", "input_shape")}
+        kept = {k: v for k, v in shown(layer).items() if k not in ("name", "input_shape")}
         found.append((
             f"{layer.name or layer.kind} ({type(layer).__name__})",
-            ", ".join(f"{k}={v}" for k, v in shown.items()),
+            ", ".join(f"{k}={v}" for k, v in kept.items()),
             str((None, *outputs[layer])) if layer in outputs else "?",
             f"{sum(w.node.size for w in layer.weights):,}",
             f"{counts.get(layer.name or '', 0):,}",

@@ -5,8 +5,8 @@
 digits: UCI digits, 64-100-100-10, Adam at 0.005, batches of 16, 20 epochs: the seconds of training
 until 97 % of the test examples are right, and those of all 20 epochs; evaluation and compilation
 are not counted, compilation is told apart. cnn: the same to 98 %, conv16-pool-conv32-pool-dense10,
-Adam at 0.01, batches of 32. PyTorch runs eager, once with batches cut by a permutation, once with a DataLoader.
-Each has a process of its own, in turns, and so many seeds; figures are medians over them.
+Adam at 0.01, batches of 32. PyTorch runs eager, once with batches cut by a permutation, once with a
+DataLoader. Each has a process of its own, in turns, and so many seeds; figures are medians.
 
 small: XOR to 4 of 4, moons 2-16-16-1 to 100 %. overhead: `fit` beside the same compiled steps
 called bare, moons 2-16-16-1, batches of 100. nist: the digits to which `nn.minimize` finds the
