@@ -71,7 +71,8 @@ def _again(n: Node, operands: tuple[Node, ...], count: int) -> Node:
     """Return the operation on all samples; the sum, mean or largest of one number is itself."""
     kind, alone = n.primitive.kind, len(n.inputs) == 1 and not n.inputs[0].shape and not n.shape
     if kind in ("reduce", "move") and alone and n.dtype is n.inputs[0].dtype:
-        operands[0].name = operands[0].name or n.name
+        if n.name and not operands[0].name:
+            operands[0].name = n.name
         return operands[0]
     if n.primitive.kind != "map" or n.shape:
         raise ShapeError(

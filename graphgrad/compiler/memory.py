@@ -37,7 +37,8 @@ class Plan:
         in_place: new values that are written over the variable they update.
         shares: for results that each thread has its own of (a sum over its rows, or numbers that
             only its rows need), where the first thread's is, and how far to the next.
-        sums: where the sums over rows of a region stand side by side.
+        sums: where the sums over rows of a region are. In the end those of the first part are
+            the sums of all.
     """
 
     start: dict[Node, int]
@@ -45,17 +46,18 @@ class Plan:
     life: dict[Node, tuple[int, int] | None]
     in_place: dict[Node, Node]
     shares: dict[Node, tuple[int, int]] = field(default_factory=dict)
-    sums: list[Sums] = field(default_factory=list)
+    sums: list[Shares] = field(default_factory=list)
 
 
 @dataclass
-class Sums:
-    """The sums over rows that the kernels of a region make, of one type, side by side.
+class Shares:
+    """Buffers of one type of which every part of a region has its own, side by side.
+
+    They are sums over rows, or what only the part's own rows need.
 
     Attributes:
-        start: where the first thread's are; the others' follow at every `step` entries. In the
-            end the first thread's are the sums of all.
-        nodes: the sums, and where they are among the others.
+        nodes: where they are in a part's share.
+        step: entries of a share. The first thread's begins at `start`, the others' follow.
     """
 
     region: Region
@@ -78,32 +80,28 @@ def plan(program: Program, fused: Fused, times: Schedule) -> Plan:
             if n.dtype is dtype and n not in elsewhere
             and n not in times.private and n not in times.crossing
         ]  # fmt: skip
-        for n, region in times.private.items():
-            if n.dtype is dtype:
-                found.shares[n] = (0, _rows_of(n, region, times))
-                wanted.append(_Buffer(n, found.shares[n][1] * region.parts, life[n]))
-        sums = [_side_by_side(region, dtype, times) for region in times.regions]
-        for group in (g for g in sums if g.nodes):
-            found.sums.append(group)
-            size = group.step * group.region.parts
-            wanted.append(_Buffer(group, size, _life(group, life, times)))
+        for region in (r for r in times.regions if not r.whole):
+            groups = _side_by_side(region, dtype, times), _workspace(region, dtype, life, times)
+            for group in (g for g in groups if g.nodes):
+                size, span = group.step * region.parts, _life(group, life, times)
+                wanted.append(_Buffer(group, size, span))
         found.sizes[dtype] = _pack(wanted, dtype)
         for b in wanted:
-            if isinstance(b.thing, Sums):
-                b.thing.start = b.start
-                for n, at in b.thing.nodes.items():
-                    found.shares[n] = (b.start + at, b.thing.step)
-                    if n not in elsewhere:
-                        found.start[n] = b.start + at
-            elif b.thing in found.shares:
-                found.shares[b.thing] = (b.start, found.shares[b.thing][1])
-            else:
+            if isinstance(b.thing, Node):
                 found.start[b.thing] = b.start
+                continue
+            b.thing.start = b.start
+            for n, at in b.thing.nodes.items():
+                found.shares[n] = (b.start + at, b.thing.step)
+                if n in times.crossing and n not in elsewhere:
+                    found.start[n] = b.start + at
+            if next(iter(b.thing.nodes)) in times.crossing:
+                found.sums.append(b.thing)
     found.start.update({new: found.start[v] for new, v in in_place.items()})
     return found
 
 
-def _side_by_side(region: Region, dtype: Dtype, times: Schedule) -> Sums:
+def _side_by_side(region: Region, dtype: Dtype, times: Schedule) -> Shares:
     """Return the sums over rows of a region, those that begin with the same number together."""
     mine = [n for n, home in times.crossing.items() if home is region and n.dtype is dtype]
     mine.sort(key=lambda n: (str(n.primitive.combine), n.serial))
@@ -114,12 +112,25 @@ def _side_by_side(region: Region, dtype: Dtype, times: Schedule) -> Sums:
             at = -(-at // line) * line
         nodes[n] = at
         at += max(n.size, 1)
-    return Sums(region, dtype, nodes, -(-at // line) * line)
+    return Shares(region, dtype, nodes, -(-at // line) * line)
+
+
+def _workspace(
+    region: Region, dtype: Dtype, life: dict[Node, tuple[int, int] | None], times: Schedule
+) -> Shares:
+    """Return what each part of a region needs for its own rows; it works there alone."""
+    line = ALIGNMENT // dtype.itemsize
+    mine = [n for n, home in times.private.items() if home is region and n.dtype is dtype]
+    buffers = {n: _Buffer(n, _rows_of(n, region, times), life[n]) for n in mine}
+    step = _pack(list(buffers.values()), dtype)
+    nodes = {n: b.start for n, b in buffers.items()}
+    return Shares(region, dtype, nodes, -(-step // line) * line)
 
 
 def _life(
-    group: Sums, life: dict[Node, tuple[int, int] | None], times: Schedule
+    group: Shares, life: dict[Node, tuple[int, int] | None], times: Schedule
 ) -> tuple[int, int] | None:
+    """Return when a group is needed: in all of its region, for parts run at different speeds."""
     spans = [times.span(group.region), *(life[n] for n in group.nodes)]
     known = [span for span in spans if span is not None]
     if len(known) < len(spans):
@@ -216,16 +227,15 @@ def _lives(
 
 @dataclass
 class _Buffer:
-    thing: Node | Sums
+    thing: Node | Shares
     size: int
     life: tuple[int, int] | None
     start: int = 0
 
     @property
     def serial(self) -> int:
-        return next(iter(self.thing.nodes)).serial if isinstance(self.thing, Sums) else (
-            self.thing.serial
-        )
+        thing = self.thing
+        return thing.serial if isinstance(thing, Node) else next(iter(thing.nodes)).serial
 
 
 def _pack(buffers: list[_Buffer], dtype: Dtype) -> int:

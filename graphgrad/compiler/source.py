@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from graphgrad.compiler.fuse import Fused, Kernel, is_literal
 from graphgrad.compiler.loops import Nests
-from graphgrad.compiler.memory import Plan, Sums
+from graphgrad.compiler.memory import Plan, Shares
 from graphgrad.compiler.products import Products
 from graphgrad.compiler.program import Program
 from graphgrad.compiler.regions import Region, Schedule
@@ -424,7 +424,7 @@ def _tabulated(lines: list[str], start: int) -> tuple[list[str], list[int]]:
     return found, table
 
 
-def _runs(group: Sums) -> Iterator[tuple[tuple[int, int], list[Node]]]:
+def _runs(group: Shares) -> Iterator[tuple[tuple[int, int], list[Node]]]:
     """Yield the stretches of sums that begin with the same number, and the nodes in them."""
     for _, run in itertools.groupby(group.nodes, key=lambda n: n.primitive.combine):
         nodes = list(run)
