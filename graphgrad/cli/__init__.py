@@ -27,6 +27,7 @@ COMMANDS = {
     "verify": "prove derivatives with SymPy",
     "train": "train a network on a CSV file",
     "predict": "use a trained network on a new CSV file",
+    "doctor": "look at what graphgrad finds on this machine, and what is missing",
     "cache": "show or clear the compiled code that is kept on disk",
 }
 

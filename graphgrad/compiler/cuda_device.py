@@ -69,9 +69,15 @@ def load() -> Any:
 
 
 def readable(found: BaseException) -> str:
-    """Return an exception as one short line."""
-    lines = [line.strip(" :") for line in str(found).splitlines() if line.strip(" :")]
-    return ": ".join(lines)[:200] or type(found).__name__
+    """Return an exception as one line of at most 160 characters.
+
+    Example:
+        >>> readable(OSError("Error at init:\\n\\nNo driver.\\nInstall one.\\n:"))
+        'Error at init: No driver. Install one.'
+    """
+    lines = [line.strip() for line in str(found).splitlines() if line.strip(" :")]
+    text = " ".join(lines) or type(found).__name__
+    return text if len(text) <= 160 else text[:159] + "…"
 
 
 def problem() -> str | None:

@@ -1,0 +1,62 @@
+"""`graphgrad doctor`: what is found, what is told of what is not, and the exit status."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+
+from graphgrad.cli import checkup, main
+
+
+def parts(capsys, status=0):
+    """Return what ``graphgrad doctor --json`` says of each part."""
+    assert main(["doctor", "--json"]) == status
+    report = json.loads(capsys.readouterr().out)
+    assert report["ok"] is (status == 0)
+    return {p["part"]: p for p in report["parts"]}
+
+
+def test_every_part_is_told_and_what_is_missing_costs_something(capsys):
+    found = parts(capsys)
+    assert {"Python", "NumPy", "Numba", "threads", "BLAS", "Graphviz", "fonts", "GPU"} <= set(found)
+    for p in found.values():
+        assert p["state"] in ("ok", "limited", "missing")
+        assert p["found"]
+        assert bool(p["cost"]) == (p["state"] != "ok"), p
+
+
+def test_the_table_names_what_is_missing_and_the_remedy(capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "anywidget", None)
+    assert main(["doctor"]) == 0
+    said = capsys.readouterr().out
+    assert "without it there is no" in said
+    assert "stepping in notebooks" in said
+    assert "graphgrad[notebook]" in said
+
+
+@pytest.mark.parametrize(
+    ("module", "part", "status", "text"),
+    [
+        ("sympy", "SymPy", 1, "import of sympy halted"),
+        ("numba", "Numba", 1, "import of numba halted"),
+        ("scipy", "BLAS", 0, "scipy"),
+        ("numba.cuda", "CUDA kernels", 0, "numba.cuda halted"),
+    ],
+)
+def test_a_broken_library_is_told_and_crashes_nothing(
+    module, part, status, text, capsys, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, module, None)
+    found = parts(capsys, status)[part]
+    assert found["state"] == "missing"
+    assert text in found["found"]
+    assert found["cost"]
+
+
+def test_a_library_that_raises_anything_is_told(monkeypatch):
+    monkeypatch.setattr(checkup, "_gpu", lambda: 1 / 0)
+    found = {f.part: f for f in checkup.checkup()}["GPU"]
+    assert (found.state, found.found) == ("missing", "ZeroDivisionError: division by zero")
+    assert found.cost == "target='cuda'"
