@@ -13,12 +13,9 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from graphgrad.compiler.fuse import Kernel
 from graphgrad.compiler.kernels import KernelRecord, Kernels
-from graphgrad.compiler.origins import parts_of
-from graphgrad.compiler.work import flops
+from graphgrad.compiler.places import Places
 from graphgrad.errors import GraphError
-from graphgrad.explain.names import node_names
 from graphgrad.graph import Node
 
 __all__ = ["Chart", "Item", "chart"]
@@ -66,11 +63,6 @@ class Chart:
     dots: list[Item] = field(default_factory=list)
     arrows: dict[str, tuple[str, str]] = field(default_factory=dict)
 
-    @property
-    def automatic(self) -> bool:
-        """Whether kernels are collapsed."""
-        return bool(self.collapsed)
-
 
 def chart(
     executor: Any, collapse: bool | str | Iterable[str] | None, open: str | Iterable[str]
@@ -80,10 +72,10 @@ def chart(
     Raises:
         GraphError: when a kernel to collapse or open is not there.
     """
-    nodes = executor._nodes
     kernels = executor.kernels
-    chosen = _chosen(kernels, collapse, open, len(nodes))
-    return _Charter(executor, nodes, kernels, chosen).chart
+    places = Places(executor, {k.number: at for at, k in enumerate(kernels)})
+    chosen = _chosen(kernels, collapse, open, len(places.nodes))
+    return _Charter(executor, places, kernels, chosen).chart
 
 
 def _chosen(
@@ -109,59 +101,28 @@ def _chosen(
 
 class _Charter:
     def __init__(
-        self, executor: Any, nodes: Sequence[Node], kernels: Kernels, collapsed: set[int]
+        self, executor: Any, places: Places, kernels: Kernels, collapsed: set[int]
     ) -> None:
-        self.program, self.fused = executor._program, executor._runtime.fused
-        self.stored = set(self.fused.stored)
-        self.nodes, self.at = nodes, {n: k for k, n in enumerate(nodes)}
+        self.places, self.nodes, self.home = places, places.nodes, places.home
+        self.at = {n: k for k, n in enumerate(self.nodes)}
         self.record: dict[int, KernelRecord] = {k.number: k for k in kernels}
-        self.order = {k.number: at for at, k in enumerate(kernels)}
-        numbers = {run.kernel: run.number for run in executor._runtime.runs()}
-        self.reads: dict[tuple[Node, int], set[Node]] = {}
-        self.stages, self.home = self._places(numbers)
-        updates: dict[Node, list[Node]] = {}
-        for v, new in executor._updates.items():
-            updates.setdefault(new, []).append(v)
-        state = {n: self._state(n) for n in nodes if not n.is_leaf and not self.stages[n]}
-        names = {**node_names(nodes), **self._source_names(executor._runtime.names)}
-        self.chart = Chart(kernels, collapsed, names, state, set(executor._outputs), updates)
-        self.literals = {f"n{k}" for k, n in enumerate(nodes) if self._is_literal(n)}
         self.new = executor._updates
+        updates: dict[Node, list[Node]] = {}
+        for v, new in self.new.items():
+            updates.setdefault(new, []).append(v)
+        idle = [n for n in self.nodes if not n.is_leaf and not places.stages[n]]
+        state = {n: places.state(n) for n in idle}
+        outputs = set(executor._outputs)
+        self.chart = Chart(kernels, collapsed, places.names, state, outputs, updates)
+        self.literals = {f"n{k}" for k, n in enumerate(self.nodes) if _is_literal(n)}
         self.same = self._same()
-        self.users: dict[Node, list[Node]] = {n: [] for n in nodes}
-        for n in nodes:
+        self.users: dict[Node, list[Node]] = {n: [] for n in self.nodes}
+        for n in self.nodes:
             for x in dict.fromkeys(n.inputs):
                 self.users[self.same.get(x, x)].append(n)
-        self.shown = self._shown() if collapsed else set(nodes)
-        self.boxed = {n for n in nodes if self._has_box(n)}
+        self.shown = self._shown() if collapsed else set(self.nodes)
+        self.boxed = {n for n in self.nodes if self._has_box(n)}
         self._draw()
-
-    def _source_names(self, known: Mapping[Node, str]) -> dict[Node, str]:
-        ends = {n: self.program.stands_for.get(n, n) for n in self.nodes if not n.name}
-        return {n: known[end] for n, end in ends.items() if end in known and not n.is_leaf}
-
-    def _places(
-        self, numbers: Mapping[Kernel, int]
-    ) -> tuple[dict[Node, list[int]], dict[Node, int]]:
-        """Return the kernels that have a part of each node, as they run, and the main one."""
-        stages: dict[Node, list[int]] = {}
-        home: dict[Node, int] = {}
-        for node, parts in parts_of(self.program, self.nodes).items():
-            work: dict[int, int] = {}
-            for part in parts:
-                number = numbers.get(self.fused.kernel_of.get(part))
-                if number is not None:
-                    work[number] = work.get(number, 0) + flops(part)
-                    roots = {self.fused.view(x).root for x in part.inputs}
-                    self.reads.setdefault((node, number), set()).update(roots)
-            stages[node] = sorted(work, key=self.order.__getitem__)
-            home[node] = max(stages[node], key=work.__getitem__, default=0)
-        return stages, home
-
-    def _state(self, node: Node) -> str:
-        end = self.program.stands_for.get(node, node)
-        inherited = {self.program.stands_for.get(x, x) for x in node.inputs}
-        return "view" if end in self.fused.views and end not in inherited else "folded"
 
     def _same(self) -> dict[Node, Node]:
         """Return for each computed node the first with the same result, which is drawn for it.
@@ -172,7 +133,7 @@ class _Charter:
         found = {}
         for n in self.nodes:
             if self.home[n]:
-                first = firsts.setdefault(self.program.stands_for.get(n, n), n)
+                first = firsts.setdefault(self.places.end(n), n)
                 told = n.name or n in self.chart.updates
                 alone = told and self.home[n] not in self.chart.collapsed
                 found[n] = n if alone or n in self.chart.outputs else first
@@ -208,12 +169,12 @@ class _Charter:
             return self._is_seen(node)
         if node in self.chart.updates or node.name:
             return True
-        return self._in_memory(node)
+        return self.places.in_memory(node)
 
     def _is_seen(self, node: Node) -> bool:
         """Return whether others read what a collapsed kernel leaves in memory."""
         here = self.home[node]
-        if not here or self.same[node] is not node or not self._in_memory(node):
+        if not here or self.same[node] is not node or not self.places.in_memory(node):
             return False
         return any(self.home[u] != here for u in self.users[node])
 
@@ -223,29 +184,23 @@ class _Charter:
         new = self.new.get(node)
         return new is not None and homes == {self.home[new]} and homes <= self.chart.collapsed
 
-    def _in_memory(self, node: Node) -> bool:
-        end = self.program.stands_for.get(node, node)
-        return bool(self.stages[node]) and self.fused.view(end).root in self.stored
-
     # -- items and arrows ----------------------------------------------------------------------
 
     def _draw(self) -> None:
         sources: dict[Node, list[str]] = {}
-        arrows: dict[tuple[str, str], str] = {}
         for node in self.nodes:
             if (first := self.same.get(node, node)) is not node:
                 sources[node] = sources[first]
                 continue
             chain = self._chain(node)
             for pair, key in self._arrows(node, chain, sources):
-                arrows.setdefault(pair, key)
+                self.chart.arrows.setdefault(key, pair)
             if node in self.boxed:
                 sources[node] = [f"n{self.at[node]}"]
             elif chain:
                 sources[node] = chain[-1:]
             else:
                 sources[node] = list(dict.fromkeys(s for x in node.inputs for s in sources[x]))
-        self.chart.arrows = {key: pair for pair, key in arrows.items()}
         seen = {key for pair in self.chart.arrows.values() for key in pair}
         for node in self.nodes:
             if node in self.boxed and (f"n{self.at[node]}" in seen or self._is_end(node)):
@@ -274,21 +229,20 @@ class _Charter:
         self, user: Node, x: Node, sources: Mapping[Node, list[str]]
     ) -> Sequence[str]:
         """Return where an arrow into `user` begins: within a kernel, not at the box outside."""
-        last = self.stages[x][-1:]
-        here = [self.home[user]] == last and self._in_memory(x)
+        last = self.places.stages[x][-1:]
+        here = [self.home[user]] == last and self.places.in_memory(x)
         return self._chain_of(x)[-1:] if here else sources[x]
 
     def _readers(self, node: Node, x: Node, chain: Sequence[str]) -> list[str]:
         """Return the ids of those parts of a node's computation that read its input x."""
-        root = self.fused.view(self.program.stands_for.get(x, x)).root
-        stages = zip(chain, self.stages[node] or [0])
-        found = [key for key, n in stages if root in self.reads.get((node, n), ())]
+        stages = zip(chain, self.places.stages[node] or [0])
+        found = [key for key, number in stages if self.places.reads(node, number, x)]
         return list(dict.fromkeys(found)) or [chain[0]]
 
     def _chain(self, node: Node) -> list[str]:
         """Return the ids of what computes a node, and note the operations to be drawn."""
         found = self._chain_of(node)
-        for key, number in zip(found, self.stages[node] or [0]):
+        for key, number in zip(found, self.places.stages[node] or [0]):
             if key.startswith("op"):
                 item = Item(key, node, number, self._group(number), number != self.home[node])
                 self.chart.dots.append(item)
@@ -302,27 +256,28 @@ class _Charter:
         return [
             f"kernel{number}" if number in self.chart.collapsed
             else at if number == home else f"{at}k{number}"
-            for number in self.stages[node] or [0]
+            for number in self.places.stages[node] or [0]
         ]  # fmt: skip
 
     def _group(self, number: int) -> int:
         return self.record[number].group if number else 0
 
-    def _is_literal(self, node: Node) -> bool:
-        return node.op == "constant" and node.size == 1
-
     def _box(self, node: Node) -> Item:
         """Return a value's box: in its kernel, if nobody else sees it, else in its group, if so."""
         key = f"n{self.at[node]}"
         users = {self.home[u] for u in self.users[node]}
-        if self._is_literal(node) and len(users) == 1:
+        if _is_literal(node) and len(users) == 1:
             (kernel,) = users
             return Item(key, node, kernel, self._group(kernel))
-        if node.is_leaf or not self.stages[node]:
+        if node.is_leaf or not self.places.stages[node]:
             return Item(key, node)
-        last = self.stages[node][-1]
-        if not self._in_memory(node) and not self._is_end(node):
+        last = self.places.stages[node][-1]
+        if not self.places.in_memory(node) and not self._is_end(node):
             return Item(key, node, last, self._group(last))
         group = self._group(last)
         inside = not self._is_end(node) and all(self._group(u) == group for u in users)
         return Item(key, node, 0, group if inside else 0)
+
+
+def _is_literal(node: Node) -> bool:
+    return node.op == "constant" and node.size == 1
