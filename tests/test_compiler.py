@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 import graphgrad as gg
 from graphgrad.compiler import regions
+from graphgrad.compiler.batches import BatchWarning
 from graphgrad.compiler.fuse import fuse
 from graphgrad.compiler.memory import plan
 from graphgrad.compiler.program import program
@@ -203,6 +204,49 @@ def test_check_finite_names_the_node_and_updates_nothing(target):
     assert not np.isfinite(w.value)
     w.value = 1.0
     assert f([1.0, 1.0], check_finite=True)[0] == 0.0
+
+
+@each_target
+def test_a_prediction_takes_any_number_of_rows(target):
+    x, scale = gg.var("x", shape=(4, 3)), gg.var("scale", shape=())
+    W = gg.var("W", np.random.default_rng(0).normal(size=(3, 2)))
+    z = gg.relu(x @ W) * scale
+    f = gg.compile([gg.softmax(z, axis=1), scale * 2, gg.argmax(z, axis=1)], [x, scale],
+                   target=target)  # fmt: skip
+    rows = np.random.default_rng(1).normal(size=(11, 3))
+    with pytest.warns(BatchWarning, match="compiled for 4 rows, called with 11"):
+        found = f(rows, 3.0)
+    again = f(rows[:2], 3.0)  # said once
+    pairs = [f(part, 3.0) for part in (rows[:4], rows[4:8])]
+    assert [r.shape for r in found] == [(11, 2), (), (11,)]
+    for k in (0, 2):
+        assert np.array_equal(found[k][:8], np.concatenate([p[k] for p in pairs]))
+        assert np.array_equal(again[k], found[k][:2])
+    assert found[1] == 6.0
+
+
+@each_target
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda x: [gg.mean(x)], "sums over rows"),
+        (lambda x: [x @ x.T], "mixes rows"),
+        (lambda x: [x.T * 1], "mixes rows|no row for each"),
+        (lambda x: [gg.sum(x, axis=0)], "sums over rows"),
+        (lambda x: [x[::-1] * 2], "mixes rows"),
+    ],
+)
+def test_rows_that_depend_on_each_other_are_refused(target, make, reason):
+    x = gg.var("x", shape=(4, 4))
+    f = gg.compile(make(x), [x], target=target)
+    with pytest.raises(ShapeError, match=f"6 rows given, expected 4.*({reason}).*compile"):
+        f(np.ones((6, 4)))
+    step, w = gg.var("s", shape=(4,)), gg.var("w", 0.0)
+    g = gg.compile([step * 2], [step], {w: w + 1}, target=target)
+    with pytest.raises(ShapeError, match="it updates variables"):
+        g(np.ones(3))
+    with pytest.raises(ShapeError, match=r"shape \(4, 5\), expected \(4, 4\)"):
+        f(np.ones((4, 5)))
 
 
 @each_target

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
+from graphgrad.compiler.batches import BatchWarning, batches, obstacle
 from graphgrad.compiler.feeding import feed, fitting
 from graphgrad.compiler.inspection import Inspected
 from graphgrad.compiler.program import program
@@ -15,6 +17,7 @@ from graphgrad.errors import (
     DivergenceError,
     MissingDependencyError,
     MissingValueError,
+    ShapeError,
 )
 from graphgrad.graph import (
     Node,
@@ -56,6 +59,7 @@ class Executor(Inspected):
         self._states = self._program.states
         self._epochs = dict.fromkeys(self._states, -1)
         self._lent, self._seen = False, -1
+        self._alone: str | None = None
 
     @property
     def source(self) -> str:
@@ -70,7 +74,8 @@ class Executor(Inspected):
         """Run once.
 
         Args:
-            arrays: one per input, of its shape.
+            arrays: one per input, of its shape. Where every row of the outputs comes of a row of
+                the inputs alone, as in a prediction, any other number of rows is run in batches.
             check_finite: whether to look at every output and every new value of a variable, and
                 refuse a run that makes nan or infinity of finite numbers. It costs a copy of all
                 variables that are updated.
@@ -83,6 +88,8 @@ class Executor(Inspected):
                 infinity was born (its `certificate` says more), and all variables keep the values
                 they had before. Inputs that had no value have that of this run.
         """
+        if count := self._other_count(arrays):
+            return self._in_batches(arrays, count)
         values = self._checked(arrays)
         self._upload()
         before = {v: self.fetch(v) for v in self._updates} if check_finite else {}
@@ -98,6 +105,39 @@ class Executor(Inspected):
                     v.value = value
                 raise self._divergence(bad, values)
         return results
+
+    def _other_count(self, arrays: tuple[Any, ...]) -> int:
+        """Return the number of rows given, when it is another than compiled for; else 0."""
+        for n, x in zip(self.inputs, arrays, strict=False):
+            shape = np.shape(x)
+            if shape != n.shape and n.shape and shape and shape[1:] == n.shape[1:]:
+                return len(x) if n.shape[0] and len(x) else 0
+        return 0
+
+    def _in_batches(self, arrays: tuple[Any, ...], count: int) -> list[Any]:
+        """Run another number of rows than compiled for, in batches of as many as compiled for."""
+        size = next(n.shape[0] for n, x in zip(self.inputs, arrays, strict=False)
+                    if n.shape and np.shape(x)[:1] == (count,) != n.shape[:1])  # fmt: skip
+        if self._alone is None:
+            self._alone = obstacle(self._program, size)
+            if not self._alone:
+                warnings.warn(
+                    f"compiled for {size} rows, called with {count}: run in batches of {size}, the "
+                    f"last filled up; said once",
+                    BatchWarning,
+                    stacklevel=3,
+                )
+        if self._alone:
+            raise ShapeError(
+                f"{count} rows given, expected {size}; they cannot be run in batches, since "
+                f"{self._alone}: compile the graph for {count} rows"
+            )
+        rows = batches(count, size)
+        data = [x if n.shape[:1] == (size,) else np.broadcast_to(x, (len(rows), *np.shape(x)))
+                for n, x in zip(self.inputs, arrays, strict=True)]  # fmt: skip
+        found = self.epoch(*data, rows=rows)
+        return [y.reshape(-1, *n.shape[1:])[:count] if n.shape[:1] == (size,) else y[0]
+                for n, y in zip(self._outputs, found, strict=True)]  # fmt: skip
 
     def _divergence(self, bad: list[Node], values: list[Any]) -> DivergenceError:
         """Return the error that says where a nan or infinity was born."""

@@ -19,7 +19,7 @@ from graphgrad.compiler.views import View, places
 from graphgrad.graph import Node
 from graphgrad.shapes import size
 
-__all__ = ["Region", "Schedule", "aligned", "reads", "schedule"]
+__all__ = ["Region", "Schedule", "aligned", "crossing", "reads", "rows_of", "schedule"]
 
 SHARED_WORK = 60_000
 """Work from which on threads are worth their start; some ten microseconds."""
@@ -83,7 +83,7 @@ def schedule(program: Program, fused: Fused, threads: int) -> Schedule:
     """Return the regions of a program for a number of threads."""
     kernels = [k for k in fused.kernels if k.nodes[0].size or k.kind == "loop"]
     common = _common_rows(program)
-    rows = {k: _rows(k, fused, common) for k in kernels}
+    rows = {k: rows_of(k, fused, common) for k in kernels}
     whole = sum(map(_work, kernels))
     if threads == 1 or whole < SHARED_WORK:
         return _timed(Schedule([Region([k]) for k in kernels], rows))
@@ -155,10 +155,20 @@ def reads(kernel: Kernel, fused: Fused) -> Iterator[tuple[View, int | None]]:
         else:
             yield a.broadcast((*node.shape[:-2], *a.shape[-2:])), 0
             yield b.broadcast((*node.shape[:-2], *b.shape[-2:])), 0
+    elif kernel.kind == "gather":
+        x, at = (fused.view(n) for n in node.inputs)
+        along = node.settings["axis"] > 0  # else the positions say which rows there are
+        yield x, 0 if along else None
+        yield at, 0 if not along and at.shape else None
     else:
-        for x in node.inputs:
-            view = fused.view(x)
-            yield view, 0 if kernel.kind == "move" and view.shape else None
+        by_rows = kernel.kind == "move" or (kernel.kind == "reduce" and _keeps_rows(node))
+        for n in node.inputs:
+            view = fused.view(n)
+            yield view, 0 if by_rows and view.shape else None
+
+
+def _keeps_rows(node: Node) -> bool:
+    return 0 not in node.settings["axis"]
 
 
 def _common_rows(program: Program) -> int:
@@ -167,7 +177,7 @@ def _common_rows(program: Program) -> int:
     return counts.most_common(1)[0][0] if counts else 0
 
 
-def _rows(kernel: Kernel, fused: Fused, common: int) -> int:
+def rows_of(kernel: Kernel, fused: Fused, common: int) -> int:
     """Return how many rows a kernel can be cut into; 0 when it cannot."""
     if not kernel.domain or kernel.domain[0] < 2:
         return 0
@@ -179,6 +189,10 @@ def _rows(kernel: Kernel, fused: Fused, common: int) -> int:
         return rows if alone and aligned(whole[0], 0, rows) else 0
     if kernel.kind == "matmul":
         return rows if _cuttable_product(kernel) else 0
+    if kernel.kind == "reduce":
+        return rows if _keeps_rows(kernel.nodes[0]) else 0
+    if kernel.kind == "gather":
+        return rows if kernel.nodes[0].settings["axis"] or kernel.nodes[0].inputs[1].shape else 0
     if kernel.kind != "loop":
         return 0
     # A sum over the first axis alone, or over all: each part has its own, added up afterwards. Of

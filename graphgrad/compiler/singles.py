@@ -94,8 +94,7 @@ class Singles(Pen):
         lead, rest = (0,) * axis, (0,) * (len(domain) - axis - width)
         where_ = (*lead, *positions.strides, *rest)
         loops = Loops.over(domain, [across, small, where_])
-        for level, n in enumerate(loops.sizes):
-            self.emit(1 + level, f"for {LETTERS[level]} in range({n}):")
+        self._around(loops.sizes)
         depth = 1 + len(loops.sizes)
         spot = index(loops.strides[2], positions.offset)
         count = node.shape[axis] if scatter else x.shape[axis]
@@ -117,8 +116,7 @@ class Singles(Pen):
             tuple(source.shape[k] for k in kept),
             [[source.strides[k] for k in kept], kept_strides(source.shape, axis)],  # type: ignore[list-item]
         )
-        for level, n in enumerate(outer.sizes):
-            self.emit(1 + level, f"for {LETTERS[level]} in range({n}):")
+        self._around(outer.sizes)
         depth, base = 1 + len(outer.sizes), index(outer.strides[0], source.offset)
         best, value = self.local("best"), self.local("value")
         self.emit(depth, f"{best}, where, at = 0, 0, 0")
