@@ -16,10 +16,12 @@ from rich.cells import cell_len
 
 import graphgrad as gg
 from graphgrad.explain import latex as converter
+from graphgrad.explain.formulas import render
 from graphgrad.proof.partials import UNDECIDED, WRONG
 from graphgrad.proof.report import Report, Row
 from graphgrad.proof.rules import verify_rules
 from graphgrad.proof.sigmoids import readable, with_sigmoids
+from graphgrad.proof.signs import signs_out
 from graphgrad.proof.texts import latex, text
 
 from .browser import offline_pages, one_chromium  # noqa: F401
@@ -207,14 +209,14 @@ def sigmoid(u: Any) -> Any:
 @pytest.mark.parametrize(
     ("expression", "shown"),
     [
-        (sp.diff(sigmoid(X), X), "(1 − σ(x))·σ(x)"),
+        (sp.diff(sigmoid(X), X), "σ(x)·(1 − σ(x))"),
         (sp.diff(sp.log(1 + sp.exp(X)), X), "σ(x)"),
-        (sp.diff(1 / (1 + sp.exp(X)), X), "−(1 − σ(x))·σ(x)"),
+        (sp.diff(1 / (1 + sp.exp(X)), X), "−σ(x)·(1 − σ(x))"),
         (sp.diff(-Y * sp.log(sigmoid(W * X + B)), W), "−x·y·(1 − σ(w·x + b))"),
         (sp.diff(X**W, X), "w·x^(w − 1)"),
         (sp.diff((W * X + B - Y) ** 2, W), "2·x·(w·x + b − y)"),
         (sp.diff(sp.sin(X) * X**2, X), "x²·cos(x) + 2·x·sin(x)"),
-        (sp.diff(sigmoid(Y * sigmoid(X)), X), "y·(1 − σ(x))·(1 − σ(y·σ(x)))·σ(x)·σ(y·σ(x))"),
+        (sp.diff(sigmoid(Y * sigmoid(X)), X), "y·σ(x)·(1 − σ(x))·σ(y·σ(x))·(1 − σ(y·σ(x)))"),
         (sp.diff(abs(4 - (X * W + B)), W), "x·sign(w·x + b − 4)"),
     ],
 )
@@ -269,8 +271,33 @@ def test_derivatives_are_written_as_they_are_beside_jumps(expression: str, shown
     assert (row.kind, row.status, row.formula) == ("leaf", "proved", shown)
 
 
+def test_numbers_come_back_as_they_were_written() -> None:
+    rows = gg.verify(gg.parse("0.5*sin(3*t) + t/3*0.1")).rows
+    assert [r.formula for r in rows if r.kind == "leaf"] == ["1/30 + 1.5·cos(3·t)"]
+    (row,) = [r for r in gg.verify(gg.parse("sin(3*t)/2")).rows if r.kind == "leaf"]
+    assert (row.formula, row.rule) == ("3·cos(3·t)/2", "3·cos(3·t)/2")
+
+
+def test_derivatives_of_a_network_read_as_on_the_board() -> None:
+    p = "sigmoid(v*tanh(w*x + b) + c)"
+    rows = {r.where: r for r in gg.verify(gg.parse(f"-(y*log({p}) + (1 - y)*log(1 - {p}))")).rows}
+    assert rows["∂v₂₀/∂c"].formula == "σ(v·tanh(w·x + b) + c) − y"
+    assert rows["∂v₂₀/∂b"].formula == "v·(1 − tanh(w·x + b)²)·(σ(v·tanh(w·x + b) + c) − y)"
+    chain = gg.parse("(y - sigmoid(w4*tanh(w3*sigmoid(w2*tanh(w1*x + b1) + b2) + b3) + b4))**2")
+    rows = [r for r in gg.verify(chain).rows if r.kind == "leaf"]
+    (row,) = [r for r in rows if r.where.endswith("/∂w₂")]
+    assert row.formula == "−2·v₃·v₆·(1 − v₆)·v₁₂·(1 − v₁₂)·v₁₃·w₃·w₄·(1 − v₉²)"
+    assert row.rule == "−2·v₁₃·v₁₂·(1 − v₁₂)·w₄·(1 − v₉²)·w₃·v₆·(1 − v₆)·v₃"
+
+
+def test_minus_signs_are_gathered() -> None:
+    a, b, c = (gg.var(n, 2.0) for n in "abc")
+    found = [signs_out(n) for n in (-((-a) / b) + (-c), gg.exp((-a) * b) - (-c), -a - b, -a + b)]
+    assert [render(n) for n in found] == ["a/b − c", "exp(−(a·b)) + c", "−(a + b)", "b − a"]
+
+
 def test_long_derivatives_are_written_in_the_letters_of_the_graph() -> None:
     (row,) = [r for r in report("layer").rows if r.where.endswith("/∂x") and r.kind == "leaf"]
     assert row.rule == "Wᵀ (y ⊙ step(v₁))"
-    assert row.formula == "(too long: derivative of 17 operations)"
+    assert row.formula == "entry [0]: W[0,0]·y[0]·step(v₁[0]) + W[1,0]·y[1]·step(v₁[1])"
     assert r"W^{\top}" in row.tex["rule"]

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from graphgrad.proof.notation import Notation
 
 __all__ = [
-    "ARRAY_FORMS", "ENTRYWISE", "ONES", "closed", "fitted", "matrix_shape", "ones", "shape_pair",
-    "transposed",
+    "ARRAY_FORMS", "ENTRYWISE", "ONES", "chained", "closed", "fitted", "matrix_shape", "ones",
+    "shape_pair", "transposed",
 ]  # fmt: skip
 
 ENTRYWISE = 1.7
@@ -74,7 +74,7 @@ def _times(writer: Notation, node: Node) -> Mark | None:
     if any(writer.thin(x) for x in node.inputs) or node.ndim == 0:
         return None
     marks = [closed(writer.operand(node, k)) for k in (0, 1)]
-    return template("#1 ⊙ #2", r"#1 \odot #2", marks, ENTRYWISE)
+    return chained("#1 ⊙ #2", r"#1 \odot #2", marks, ENTRYWISE)
 
 
 def _over(writer: Notation, node: Node) -> Mark | None:
@@ -84,13 +84,24 @@ def _over(writer: Notation, node: Node) -> Mark | None:
     return template("#1 ⊘ #2", r"#1 \oslash #2", marks, ENTRYWISE)
 
 
-def closed(mark: Mark) -> Mark:
-    """Return a matrix product in brackets: beside ⊙ nobody should have to know which binds more."""
-    inner = mark
-    while inner.inner and inner.text == "#1":
-        inner = inner.inner[0]
-    product = inner.inner and inner.text in ("#1 #2", "#1 #2 #3")
-    return bracketed(mark) if product else mark
+def closed(mark: Mark, beside: str = "⊙") -> Mark:
+    """Return what has brackets beside ⊙ or /, so that nobody has to know what binds more."""
+    loose = _outermost(mark) in ("#1 #2", "#1 #2 #3", "#1 ⊘ #2")
+    return bracketed(mark) if loose or (beside == "/" and "/" in _outermost(mark)) else mark
+
+
+def _outermost(mark: Mark) -> str:
+    while mark.inner and mark.text == "#1":
+        mark = mark.inner[0]
+    return mark.text if mark.inner else ""
+
+
+def chained(text: str, latex: str, marks: list[Mark], binds: float) -> Mark:
+    """Return an associative operation of two marks: a·b·c, not a·(b·c); a factor stays whole."""
+    right = marks[1]
+    if right.text == text and not (right.factor or right.under):
+        marks = [marks[0], right.marked(binds=tuple(b + 0.05 for b in right.binds))]
+    return template(text, latex, marks, binds)
 
 
 def _matmul(writer: Notation, node: Node) -> Mark | None:
@@ -102,12 +113,14 @@ def _matmul(writer: Notation, node: Node) -> Mark | None:
     else:
         dot = a.ndim == b.ndim == 1
         marks = [writer.factor(node, a, True, turned=dot), writer.factor(node, b, True)]
+    marks = [bracketed(m) if "/" in _outermost(m) else m for m in marks]
     return template("#1 #2", r"#1 \, #2", marks, 2)
 
 
 def _outer(writer: Notation, node: Node) -> Mark | None:
     a, b = node.inputs
     marks = [writer.factor(node, a, True), writer.factor(node, b, True, turned=True)]
+    marks = [bracketed(m) if "/" in _outermost(m) else m for m in marks]
     return template("#1 #2", r"#1 \, #2", marks, 2)
 
 

@@ -10,17 +10,19 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import sympy as sp
 
 from graphgrad.explain.latex import latex_name
-from graphgrad.graph import Node, ancestors
+from graphgrad.graph import CONSTANT, Node, ancestors
 from graphgrad.proof.bridge import expressions, tree_size
 from graphgrad.proof.budget import attempt
 from graphgrad.proof.domains import conditions
 from graphgrad.proof.latex_rows import inside, partial_latex
-from graphgrad.proof.marks import Mark, latex_of, letter
+from graphgrad.proof.marks import Pair, latex_of, letter
 from graphgrad.proof.notation import Notation
-from graphgrad.proof.sigmoids import readable, with_sigmoids
+from graphgrad.proof.sigmoids import SIGMA, readable, sigmoid_argument, signed, with_sigmoids
+from graphgrad.proof.signs import signs_out
 from graphgrad.proof.texts import HEAVY, latex, text
 from graphgrad.proof.whole import Whole
 from graphgrad.proof.wording import Words
@@ -29,6 +31,8 @@ __all__ = ["Formulas", "Shown"]
 
 SHORT = 200
 """Operations of a whole derivative that is worth printing."""
+PLAIN = 80
+"""Operations of a derivative that may be short in the variables."""
 LONGEST = 120
 """Characters of a whole derivative that is shown."""
 WRITTEN = 400
@@ -72,45 +76,96 @@ class Formulas:
         """Return both forms of the derivative towards a variable."""
         if not self._seconds:
             return Shown(self._size, "")
-        derivative, gradient = self._expressions(x)
-        formula, rule = _text(derivative, x), _text(gradient, x)
         tex = {"where": partial_latex(*(latex_name(self.words.names[n]) for n in (self.y, x)))}
-        tex |= {"formula": _latex(derivative, x)} if formula else {}
-        if rule:
-            return Shown(formula or self._size, rule, {**tex, "rule": _latex(gradient, x)})
-        mark = self._by_letters(x)
-        if mark is not None:
-            return Shown(formula or self._size, str(mark), {**tex, "rule": latex_of(mark)})
-        return Shown(formula or self._size, self._nodes(x), tex)
+        formula = self._written(self._derivative(x), x)
+        rule = self._written(self._gradient(x), x) or self._by_letters(x)
+        tex |= {"formula": formula.latex} if formula else {}
+        tex |= {"rule": rule.latex} if rule else {}
+        shown = (formula.text if formula else self._size, rule.text if rule else self._nodes(x))
+        return Shown(*shown, tex)
 
-    def _expressions(self, x: Node) -> tuple[Any, Any]:
-        """Return SymPy's derivative and the gradient graph as expressions, where they are short.
+    @cached_property
+    def _decimals(self) -> bool:
+        """Whether the graph has numbers with a point, so that 1.5 is to be shown, not 3/2."""
+        numbers = (n._value for n in self.order if n.primitive is CONSTANT)
+        return any(v.dtype.kind == "f" and bool(np.any(v != np.floor(v))) for v in numbers)
 
-        Of an array, those for its first entry.
-        """
+    @cached_property
+    def _total(self) -> Any:
+        """The whole formula, weighed by g where the root is no scalar; None where it is long."""
+        if not self.parts:
+            return None
+        pairs = zip(self.whole.weights().ravel(), self.parts[self.y].ravel(), strict=True)
+        return sp.Add(*[g * e for g, e in pairs])
+
+    @cached_property
+    def _letters(self) -> tuple[dict[Any, Any], dict[Any, Any]]:
+        """What the letters of the graph stand for; and sigmoids of letters."""
+        known: dict[Any, Any] = {}
+        sigmoids: dict[Any, Any] = {}
+        for n in self.order:
+            for at, e in np.ndenumerate(self.parts[n]) if n.inputs else ():
+                entry = f"[{','.join(map(str, at))}]" if at else ""
+                s = sp.Symbol(self.words.names[n] + entry, real=True)
+                below = sigmoid_argument(e)
+                if below is not None:
+                    sigmoids.setdefault(SIGMA(below.xreplace(known)), s)
+                elif (-e if e.could_extract_minus_sign() else e).args and e not in known:
+                    known |= {-e: -s, e: s}
+        return known, sigmoids
+
+    def _derivative(self, x: Node) -> Any:
+        """Return SymPy's derivative towards x, or its first entry, in letters where it is long."""
+
+        def plain() -> Any:
+            return _beside_jumps(sp.diff(self._total, self.parts[x].ravel()[0]))
+
+        def lettered() -> Any:
+            known, sigmoids = self._letters
+            return readable(derivative.xreplace(known)).xreplace(sigmoids)
+
+        if self._total is None or not x.size:
+            return None
+        derivative = attempt(plain, self._seconds)
+        if derivative is None or derivative.has(sp.Derivative, sp.Subs):
+            return None
+        if derivative.count_ops() <= PLAIN:
+            shown = readable(derivative)
+            if len(text(shown)) <= LONGEST:
+                return shown
+        return attempt(lettered, self._seconds)
+
+    def _gradient(self, x: Node) -> Any:
+        """Return the gradient graph towards x, or its first entry, as an expression, if short."""
         gradient = self.whole.gradients.get(x)
         if gradient is None or not x.size or not self.parts:
-            return None, None
+            return None
         if tree_size([self.y, gradient])[0] > SHORT:
-            return None, None
-        weights = self.whole.weights()
+            return None
         leaves = {n: e for n, e in self.parts.items() if n.is_leaf}
         if self.whole.cotangent is not None:
-            leaves[self.whole.cotangent] = weights
+            leaves[self.whole.cotangent] = self.whole.weights()
 
-        def both() -> tuple[Any, Any]:
-            pairs = zip(weights.ravel(), self.parts[self.y].ravel(), strict=True)
-            total = sp.Add(*[g * e for g, e in pairs])
-            derivative = _beside_jumps(sp.diff(total, self.parts[x].ravel()[0]))
-            rule = expressions([gradient], leaves)[gradient].ravel()[0]
-            return derivative, inside(rule, conditions(total))
+        def entry() -> Any:
+            return expressions([gradient], leaves)[gradient].ravel()[0]
 
-        derivative, rule = attempt(both, self._seconds, (None, None))
-        if derivative is None or derivative.has(sp.Derivative, sp.Subs):
-            return None, rule
-        return readable(derivative), with_sigmoids(rule)
+        rule = attempt(entry, self._seconds)
+        if rule is None:
+            return None
+        terms = sp.Add.make_args(with_sigmoids(inside(rule, conditions(self._total))))
+        return sp.Add(*[signed(t) for t in terms])
 
-    def _by_letters(self, x: Node) -> Mark | None:
+    def _written(self, e: Any, x: Node) -> Pair | None:
+        """Return an expression as text and LaTeX, for an array with the entry it is of."""
+        if e is None or e.count_ops() > HEAVY:
+            return None
+        shown = Pair(text(e, {}, self._decimals), latex(e, {}, self._decimals))
+        if len(shown.text) > LONGEST or not x.shape:
+            return shown if len(shown.text) <= LONGEST else None
+        entry = f"[{','.join('0' * len(x.shape))}]"
+        return Pair(f"entry {entry}: {shown.text}", rf"\text{{entry }}{entry}{{:}}\ {shown.latex}")
+
+    def _by_letters(self, x: Node) -> Pair | None:
         """Return the gradient in the letters of the graph; None where that is long, too."""
         gradient = self.whole.gradients.get(x)
         if gradient is None or tree_size([gradient], self.order)[0] > LONGEST * gradient.size:
@@ -120,21 +175,24 @@ class Formulas:
             letters[self.whole.cotangent] = "g"
         marks = {n: letter(name, latex_name(name)) for n, name in letters.items()}
         try:
-            shown = Notation(marks).write(gradient)
+            shown = Notation(marks).write(signs_out(gradient, marks))
         except Exception:  # a rule may hold any mistake
             return None
-        return shown if len(str(shown)) <= LONGEST else None
+        return Pair(str(shown), latex_of(shown)) if len(str(shown)) <= LONGEST else None
 
     @cached_property
     def _size(self) -> str:
+        """What stands for a derivative that nobody would read."""
         size, _ = tree_size([self.y])
-        return f"(too long: derivative of {size:,} operations)" if size < 10**9 else "(too long)"
+        of = f"of {size:,} operations" if size < 10**9 else "of too many operations to count"
+        where = "gg.derive has it factor by factor" if self.y.shape == () else ""
+        return f"(too long: derivative {of}{where and f'; {where}'})"
 
     def _nodes(self, x: Node) -> str:
         if x not in self.whole.gradients:
             return ""
         nodes = len(set(ancestors(self.whole.gradients[x])) - set(self.order))
-        return f"(too long: a graph of {nodes:,} nodes)"
+        return f"(too long: a graph of {nodes:,} nodes; gg.draw shows that of gg.grad)"
 
 
 def _beside_jumps(e: Any) -> Any:
@@ -147,18 +205,3 @@ def _beside_jumps(e: Any) -> Any:
 
     found = {p: sp.Integer(0) for p in e.atoms(sp.DiracDelta, sp.Derivative, sp.Subs) if zero(p)}
     return e.xreplace(found)
-
-
-def _text(e: Any, x: Node) -> str:
-    if e is None or e.count_ops() > HEAVY:
-        return ""
-    shown = text(e)
-    return "" if len(shown) > LONGEST else f"entry {_first(x)}: {shown}" if x.shape else shown
-
-
-def _latex(e: Any, x: Node) -> str:
-    return rf"\text{{entry }}{_first(x)}{{:}}\ {latex(e)}" if x.shape else latex(e)
-
-
-def _first(x: Node) -> str:
-    return f"[{','.join('0' * len(x.shape))}]"

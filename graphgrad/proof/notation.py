@@ -21,6 +21,7 @@ from graphgrad.ops.define import Elementwise
 from graphgrad.proof.array_forms import (
     ARRAY_FORMS,
     ENTRYWISE,
+    chained,
     closed,
     fitted,
     matrix_shape,
@@ -35,6 +36,7 @@ from graphgrad.proof.numerals import (
     number_mark,
     rational,
     rearranges,
+    scaled,
 )
 
 __all__ = ["Notation"]
@@ -125,6 +127,8 @@ class Notation:
         marks = [self.operand(node, k) for k in range(len(node.inputs))]
         if node.op == "mul":
             marks = [closed(m) for m in marks]
+            if self.tidy:
+                return chained(text, latex, marks, p.precedence)
         if self.tidy and node.op == "add" and str(marks[0]) == str(marks[1]):
             return template("2·#1", r"2 \cdot #1", marks[:1], 2)
         return operation(text, latex, marks, p.precedence)
@@ -155,7 +159,7 @@ class Notation:
             return mark
         if mark.text == "1":
             return ones(x.shape)
-        return template("#1·#2", r"#1 \cdot #2", [mark, ones(x.shape)], 1.9)
+        return scaled(mark, ones(x.shape))
 
     def thin(self, node: Node) -> bool:
         """Return whether the formula of a node is that of a scalar: all its entries are equal."""
@@ -203,8 +207,7 @@ class Notation:
             return mark
         if number == -1:
             return template("−#1", "-#1", [mark], 1.9)
-        parts = [fraction_mark(number, self.digits, whole), mark]
-        return template("#1·#2", r"#1 \cdot #2", parts, 2)
+        return scaled(fraction_mark(number, self.digits, whole), mark)
 
     def _without_one(self, node: Node) -> Mark | None:
         """Return a product with a number, the number first, and without it when it is 1."""

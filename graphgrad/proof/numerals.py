@@ -14,11 +14,12 @@ import numpy as np
 from graphgrad.explain.numbers import DIGITS, SMALL, latex_number, number
 from graphgrad.graph import CONSTANT, Node
 from graphgrad.primitive import ATOM
-from graphgrad.proof.array_forms import matrix_shape
+from graphgrad.proof.array_forms import closed, matrix_shape
 from graphgrad.proof.marks import Mark, letter, template
 
 __all__ = [
     "divides", "exactly", "fraction_mark", "matrix_mark", "number_mark", "rational", "rearranges",
+    "scaled",
 ]  # fmt: skip
 
 WIDEST = 6
@@ -65,6 +66,24 @@ def fraction_mark(value: Fraction, digits: int = DIGITS, decimals: bool = True) 
         return decimal
     parts = [number_mark(value.numerator, digits), number_mark(value.denominator, digits)]
     return template("#1/#2", r"\frac{#1}{#2}", parts, 2, 3.5)
+
+
+def scaled(number: Mark, mark: Mark) -> Mark:
+    """Return a number times a formula, in text with what divides it last: 2·x/3, x/2.
+
+    Example:
+        >>> x = letter("x", "x")
+        >>> str(scaled(fraction_mark(Fraction(2, 3)), x)), str(scaled(number_mark(2.5), x))
+        ('2·x/3', '2.5·x')
+    """
+    if number.text != "#1/#2":
+        return template("#1·#2", r"#1 \cdot #2", [number, mark], 2)
+    (above, below), mark = number.inner, closed(mark, "/")
+    if above.text in ("1", "−1"):
+        minus = above.text[:-1]
+        latex = rf"{minus.replace('−', '-')}\frac{{1}}{{#2}} \cdot #1"
+        return template(f"{minus}#1/#2", latex, [mark, below], 1.9 if minus else 2)
+    return template("#1·#2/#3", r"\frac{#1}{#3} \cdot #2", [above, mark, below], 2)
 
 
 def matrix_mark(value: Any, digits: int = DIGITS) -> Mark | None:

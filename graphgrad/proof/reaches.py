@@ -20,7 +20,7 @@ from graphgrad.proof.domains import Condition, always
 from graphgrad.proof.entries import held
 from graphgrad.proof.exact import template
 from graphgrad.proof.partials import PROVED, Proof
-from graphgrad.proof.wording import EVERYWHERE, TIED, Words
+from graphgrad.proof.wording import EVERYWHERE, TIED, Words, met
 
 __all__ = ["Reaches"]
 
@@ -100,6 +100,8 @@ class Reaches:
 
     def _holds(self, node: Node, proof: Proof, c: Condition) -> bool:
         """Return whether a condition always holds, given what the node's inputs are."""
+        if met(node, proof, c):
+            return True
         if not self.parts or any(n.shape for n in node.inputs):
             return False
         values = {s: self.parts[n][()] for s, n in zip(proof.symbols, node.inputs)}

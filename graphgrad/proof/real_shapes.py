@@ -49,9 +49,9 @@ def prove_structure(node: Node, i: int, seconds: float) -> tuple[Proof, str]:
     bad = [c for c in attempt(lambda: _stepped(node, i), seconds, []) if not c.ok]
     if bad:
         values = (number_of(bad[0].expected), number_of(bad[0].actual))
-        wrong = Proof(WRONG, f"{bad[0].method} in the real shapes", values=values)
+        wrong = Proof(WRONG, f"{bad[0].method} in the graph's own shapes", values=values)
         return wrong, wrong.method
-    return proof, f"{proof.method}; complex step in the real shapes"
+    return proof, f"{proof.method}; the complex step agrees in the graph's own shapes"
 
 
 def together(proofs: Sequence[Proof]) -> Proof:

@@ -13,7 +13,7 @@ import sympy as sp
 from graphgrad.proof.budget import attempt
 from graphgrad.proof.texts import tidy
 
-__all__ = ["SIGMA", "readable", "with_sigmoids"]
+__all__ = ["SIGMA", "readable", "sigmoid_argument", "signed", "with_sigmoids"]
 
 SIGMA = sp.Function("σ")
 LARGEST = 300
@@ -57,6 +57,11 @@ def with_sigmoids(e: Any) -> Any:
     return found.xreplace({letter: f for f, letter in kept.items()})
 
 
+def sigmoid_argument(e: Any) -> Any:
+    """Return u when an expression is 1/(1 + exp(−u)), else None."""
+    return _below(e.base) if e.is_Pow and e.exp == -1 else None
+
+
 def _below(e: Any) -> Any:
     """Return u when an expression is 1 + exp(−u), else None."""
     if not (e.is_Add and len(e.args) == 2 and e.args[0] == 1 and isinstance(e.args[1], sp.exp)):
@@ -72,8 +77,8 @@ def _shortest(e: Any) -> Any:
         for u, s in letters.items():  # σ(σ(x)): the outer one before it changes
             e = e.xreplace({sp.exp(-u): (1 - s) / s, sp.exp(u): s / (1 - s)})
         e = e.replace(sp.log, lambda u: sp.log(sp.cancel(u)))
-        e = sp.Add(*[_signed(sp.factor(t)) for t in sp.Add.make_args(e)])
-    whole = _signed(sp.factor(e))
+        e = sp.Add(*[signed(sp.factor(t)) for t in sp.Add.make_args(e)])
+    whole = signed(sp.factor(e))
     better = _letters(whole) <= FEWER * _letters(e)
     return (whole if better else e).xreplace(back)
 
@@ -94,14 +99,25 @@ def _arguments(e: Any) -> list[Any]:
     return sorted(found, key=lambda u: u.count_ops(), reverse=True)
 
 
-def _signed(e: Any) -> Any:
-    """Return a product with 1 − s for s − 1, and without a minus that a difference can take."""
+def signed(e: Any) -> Any:
+    """Return a product with 1 − s for s − 1, and without a minus that a difference can take.
+
+    Example:
+        >>> from graphgrad.proof.texts import text
+        >>> p, y = sp.symbols("p y", real=True)
+        >>> text(signed((y - p) / (p * (p - 1))))
+        '(p − y)/(p·(1 − p))'
+    """
     factors = list(sp.Mul.make_args(e))
-    minus = [k for k, f in enumerate(factors) if f.is_Add and f.args[0].is_negative]
-    for k in minus:
-        factors[k] = -factors[k]
-    sign = sp.Integer(-1) ** len(minus)
-    found = sp.Mul(sign, *factors)
+    for k, f in enumerate(factors):
+        base, exponent = f.as_base_exp()
+        if base.is_Add and base.args[0].is_negative and exponent.is_odd:
+            factors[k] = (-base) ** exponent
+            factors.append(sp.Integer(-1))
+    for f in [f for f in factors if f.is_Add]:
+        if f in factors and 2 - f in factors:  # 1 + t and 1 − t
+            factors = [other for other in factors if other not in (f, 2 - f)] + [1 - (f - 1) ** 2]
+    found = sp.Mul(*factors)
     if found.is_Mul and found.could_extract_minus_sign():
         sums = [f for f in found.args if f.is_Add and not f.args[0].is_number]
         turned = [f for f in sums if any(a.could_extract_minus_sign() for a in f.args)]

@@ -15,6 +15,7 @@ from sympy.printing.str import StrPrinter
 
 from graphgrad.explain.latex import latex_name
 from graphgrad.explain.names import pretty
+from graphgrad.explain.numbers import latex_number
 
 __all__ = ["HEAVY", "LONGEST", "latex", "shortened", "text", "tidy"]
 
@@ -23,15 +24,17 @@ LONGEST = 72
 HEAVY = 200
 """Operations of a formula that is worth printing at all."""
 _SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+_NUMBER = re.compile("[0-9]+|[₀-₉]+")
 _HOLE = re.compile("\ue000(\\d+)\ue001")
 
 
 class _Text(StrPrinter):  # type: ignore[misc]
     """SymPy's plain text, with the signs of the house."""
 
-    def __init__(self) -> None:
+    def __init__(self, decimals: bool = False) -> None:
         super().__init__({"order": "none"})
         self.symbols: list[Any] = []
+        self.decimals = decimals
 
     def _print_Symbol(self, e: Any) -> str:  # noqa: N802 (SymPy's names)
         if e not in self.symbols:
@@ -50,18 +53,8 @@ class _Text(StrPrinter):  # type: ignore[misc]
         return "".join(parts)
 
     def _print_Mul(self, e: Any) -> str:  # noqa: N802
-        above, below = [], []
-        sign = "−" if e.could_extract_minus_sign() else ""
-        for factor in (-e if sign else e).as_ordered_factors():
-            if factor.is_Rational and _decimal(factor):
-                above.append(factor)
-            elif factor.is_Rational:
-                above += [sp.Integer(factor.p)] if factor.p != 1 else []
-                below += [sp.Integer(factor.q)] if factor.q != 1 else []
-            elif factor.is_Pow and factor.exp.is_Rational and factor.exp < 0:
-                below.append(1 / factor)
-            else:
-                above.append(factor)
+        minus, above, below = fraction(e, self.decimals)
+        sign = "−" if minus else ""
         top = "·".join(self._factor(f) for f in above) or "1"
         if not below:
             return sign + top
@@ -69,7 +62,7 @@ class _Text(StrPrinter):  # type: ignore[misc]
         return f"{sign}{top}/({bottom})" if len(below) > 1 else f"{sign}{top}/{bottom}"
 
     def _factor(self, e: Any) -> str:
-        if e.is_Rational and _decimal(e):
+        if e.is_Rational and _decimal(e, self.decimals):
             return self._print(e)
         return self.parenthesize(e, 50, strict=False) if not e.is_Pow else self._print(e)
 
@@ -101,7 +94,7 @@ class _Text(StrPrinter):  # type: ignore[misc]
     _print_Min = _print_Max
 
     def _print_Rational(self, e: Any) -> str:  # noqa: N802
-        return (_decimal(e) or f"{e.p}/{e.q}").replace("-", "−")
+        return (_decimal(e, self.decimals) or f"{e.p}/{e.q}").replace("-", "−")
 
     def _print_Integer(self, e: Any) -> str:  # noqa: N802
         return str(e.p).replace("-", "−")
@@ -160,37 +153,92 @@ def ordered(e: Any) -> list[Any]:
     )
 
 
-def _decimal(e: Any) -> str:
-    """Return a rational number that people write with a point, as 0.01; "" for 1/3 and 1/4."""
-    shown = repr(float(e)) if e.q % 10 == 0 else ""
-    return shown if shown and sp.Rational(shown) == e else ""
+def factors(e: Any) -> list[Any]:
+    """Return the factors of a product as people write them: x·σ(u)·(1 − σ(u))·(w + b)."""
+    found = e.as_ordered_factors()
+    sums = [f for f in found if f.is_Add]
+    listed = []
+    for f in found:
+        if not f.is_Add:
+            listed.append(f)
+            if 1 - f in sums:
+                sums.remove(1 - f)
+                listed.append(1 - f)
+    return listed + sums
 
 
-def text(e: Any, names: Mapping[Any, str] | None = None) -> str:
+def fraction(e: Any, decimals: bool) -> tuple[bool, list[Any], list[Any]]:
+    """Return whether a product has a minus sign, its factors, and those below the line."""
+    minus = e.could_extract_minus_sign()
+    above, below, number = [], [], sp.Integer(1)
+    for factor in factors(-e if minus else e):
+        if factor.is_Rational:
+            number = factor
+        elif factor.is_Pow and factor.exp.is_Rational and factor.exp < 0:
+            below.append(1 / factor)
+        else:
+            above.append(factor)
+    if _decimal(number, decimals and not below):
+        return minus, [number, *above], below
+    above[:0] = [sp.Integer(number.p)] if number.p != 1 else []
+    below[:0] = [sp.Integer(number.q)] if number.q != 1 else []
+    return minus, above, below
+
+
+def _decimal(e: Any, always: bool = False) -> str:
+    """Return a rational number that people write with a point, as 0.01; "" for 1/3 and 1/4.
+
+    Args:
+        e: the number.
+        always: 1/4 too is 0.25, as in formulas whose own numbers have points.
+    """
+    if e.q == 1 or (e.q % 10 and not always):
+        return ""
+    shown = repr(float(e))
+    short = len(shown) <= 8 or e.q % 10 == 0
+    return shown.replace("e-0", "e-") if short and sp.Rational(shown) == e else ""
+
+
+def _natural(e: Any) -> tuple[Any, dict[Any, Any]]:
+    """Return an expression whose letters sort as people count, w₂ before w₁₁; and their meaning."""
+    found = {s: _NUMBER.sub(lambda m: m[0].zfill(4), s.name) for s in e.free_symbols}
+    letters = {s: s.func(n, **s.assumptions0) for s, n in found.items() if n != s.name}
+    if len(set(found.values())) < len(found):
+        return e, {}
+    return e.xreplace(letters), {new: old for old, new in letters.items()}
+
+
+def text(e: Any, names: Mapping[Any, str] | None = None, decimals: bool = False) -> str:
     """Return an expression as text.
 
     Args:
         e: a SymPy expression.
         names: display names of symbols; others are shown by their own names.
+        decimals: write 1.5·x for 3·x/2, as in formulas whose own numbers have points.
 
     Example:
         >>> x, y = sp.symbols("x y", real=True)
         >>> text(1 - sp.tanh(x) ** 2), text(-x / (2 * y)), text(sp.Abs(x) * sp.exp(-x))
         ('1 − tanh(x)²', '−x/(2·y)', 'exp(−x)·|x|')
     """
-    printer = _Text()
+    printer = _Text(decimals)
+    e, letters = _natural(e)
     template = printer.doprint(e)
     known = names or {}
 
     def fill(match: re.Match[str]) -> str:
-        name = _shown(printer.symbols[int(match[1])], known)
+        symbol = printer.symbols[int(match[1])]
+        name = _shown(letters.get(symbol, symbol), known)
         return f"({name})" if name.startswith("−") and match[0] != template else name
 
     return _HOLE.sub(fill, template)
 
 
 def _shown(symbol: Any, names: Mapping[Any, str]) -> str:
-    return names[symbol] if symbol in names else pretty(symbol.name)
+    if symbol in names:
+        return names[symbol]
+    name, bracket, entry = symbol.name.partition("[")
+    return pretty(name) + bracket + entry
 
 
 def shortened(e: Any, names: Mapping[Any, str] | None = None, most: int = LONGEST) -> str:
@@ -200,23 +248,49 @@ def shortened(e: Any, names: Mapping[Any, str] | None = None, most: int = LONGES
     return shown if shown and len(shown) <= most else f"({operations} operations)"
 
 
-def latex(e: Any, names: Mapping[Any, str] | None = None) -> str:
+def latex(e: Any, names: Mapping[Any, str] | None = None, decimals: bool = False) -> str:
     """Return an expression as LaTeX, its symbols by display names, set as mathematics.
 
     Example:
         >>> print(latex(sp.tanh(sp.Symbol("x")) ** 2, {sp.Symbol("x"): "v₁"}))
         \\tanh^{2}{\\left(v_{1} \\right)}
+        >>> print(latex(sp.Symbol("x") * sp.Rational(3, 10)))
+        0.3 x
     """
     known = names or {}
-    symbols = {s: latex_name(_shown(s, known)) for s in e.free_symbols}
-    return _Latex({"symbol_names": symbols, "ln_notation": False}).doprint(e)
+    e, letters = _natural(e)
+    symbols = {s: latex_name(_shown(letters.get(s, s), known)) for s in e.free_symbols}
+    return _Latex(symbols, decimals).doprint(e)
 
 
 class _Latex(LatexPrinter):  # type: ignore[misc]
-    """SymPy's LaTeX, with the names and the order of terms that the text has."""
+    """SymPy's LaTeX, with the names, the numbers and the order of terms that the text has."""
+
+    def __init__(self, symbols: Mapping[Any, str], decimals: bool):
+        super().__init__({"symbol_names": dict(symbols), "ln_notation": False})
+        self.decimals = decimals
 
     def _as_ordered_terms(self, e: Any, order: Any = None) -> list[Any]:
         return ordered(e)
+
+    def _print_Mul(self, e: Any) -> str:  # noqa: N802
+        minus, above, below = fraction(e, self.decimals)
+        sign = "- " if minus else ""
+        top = self._product(above)
+        return rf"{sign}\frac{{{top}}}{{{self._product(below)}}}" if below else sign + top
+
+    def _product(self, factors: list[Any]) -> str:
+        made = ""
+        for k, f in enumerate(factors):
+            shown, last = self._print(f), k == len(factors) - 1
+            if len(factors) > 1 and self._needs_mul_brackets(f, first=k == 0, last=last):
+                shown = rf"\left({shown}\right)"
+            made += (r" \cdot " if shown[0].isdigit() else " ") * (k > 0) + shown
+        return made or "1"
+
+    def _print_Rational(self, e: Any) -> str:  # noqa: N802
+        decimal = _decimal(e, self.decimals)
+        return latex_number(float(e), 8) if decimal else super()._print_Rational(e)
 
     def _print_Heaviside(self, e: Any, exp: Any = None) -> str:  # noqa: N802
         shown = rf"\operatorname{{step}}\left({self._print(e.args[0])}\right)"

@@ -27,7 +27,7 @@ from graphgrad.proof.real_shapes import at_kink
 from graphgrad.proof.report import Row
 from graphgrad.proof.texts import shortened, text, tidy
 
-__all__ = ["EVERYWHERE", "Words", "by_sides", "digits", "domain_text"]
+__all__ = ["EVERYWHERE", "Words", "by_sides", "digits", "domain_text", "met"]
 
 EVERYWHERE = "everywhere"
 MASKED = "while the mask stays as it is"
@@ -130,7 +130,7 @@ class Words:
 
     def edge(self, node: Node, i: int, proof: Proof, count: int = 1) -> Row:
         """Return the row of an elementwise edge."""
-        proof = replace(proof, conditions=[c for c in proof.conditions if not _met(node, proof, c)])
+        proof = replace(proof, conditions=[c for c in proof.conditions if not met(node, proof, c)])
         names = self.symbol_names(node, proof)
         domain = domain_text(node.primitive, proof, names)
         entries = ", in every entry" if node.shape and domain != EVERYWHERE else ""
@@ -201,7 +201,7 @@ class Words:
         return "here " + ", ".join(f"{names[s]} = {number(values[s])}" for s in symbols)
 
 
-def _met(node: Node, proof: Proof, c: Condition) -> bool:
+def met(node: Node, proof: Proof, c: Condition) -> bool:
     """Return whether a condition speaks of constants only, and is met: 2 ≠ 0 need not be said."""
     values = {s: x._value for s, x in zip(proof.symbols, node.inputs) if x.primitive is CONSTANT}
     return c.symbols <= set(values) and c.met(values) == "inside"
