@@ -242,7 +242,7 @@ def test_vectors_are_proved_in_every_entry_and_stepped_in_their_shapes() -> None
     assert product.method == "same expression, in every entry"
     row = leaf(report, "W")
     assert row.status == "proved"
-    assert row.method.endswith("; the complex step agrees at the current values")
+    assert row.method.endswith("; confirmed by complex step at the current values")
 
 
 def test_large_arrays_are_proved_small_and_stepped_at_their_size() -> None:
@@ -253,7 +253,7 @@ def test_large_arrays_are_proved_small_and_stepped_at_their_size() -> None:
     assert report.complete
     product = next(r for r in report.rows if r.where == "∂v₁/∂W")
     assert product.method == (
-        "same expression, in every entry at 9 small shapes; the complex step agrees in the graph's own shapes"
+        "same expression, in every entry at 9 small shapes; confirmed by complex step in the graph's own shapes"
     )
     huge = gg.var("W", r.normal(size=(300, 300))) @ gg.var("x", r.normal(size=300))
     row = leaf(gg.verify(gg.tanh(huge).sum()), "W")

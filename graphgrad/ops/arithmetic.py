@@ -322,7 +322,7 @@ heaviside = elementwise(
     sympy=lambda sp, x, at_zero: sp.Heaviside(x, sp.nsimplify(at_zero)),
     code="(1.0 if {0} > 0.0 else ({at_zero} if {0} == 0.0 else (0.0 if {0} < 0.0 else {0})))",
     text="step(#1)",
-    latex=r"H\left(#1\right)",
+    latex=r"\operatorname{step}\left(#1\right)",
     symbol="step",
     convention="heaviside′(0) = 0, though no finite number is right.",
     kinks=[kink(0.0, 0.0)],

@@ -79,7 +79,10 @@ def _head(row: Row, shown: str) -> str:
         place = lines.index(row.of)
         size = row.of.partition("  ")[2]
         lines[place] = _formula(of, row.of, f"  {size}" if size else "")
-    return "\n".join(lines) if where else html.escape(shown)
+    if not where:
+        return html.escape(shown)
+    below = "\n".join(lines[1:])
+    return f'{lines[0]}<div style="margin-top:0.6em">{below}</div>'
 
 
 def _formula(latex: str | None, text: str, words: str = "") -> str:

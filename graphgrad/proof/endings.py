@@ -137,7 +137,7 @@ class Endings:
             return replace(proof, status=CHECKED, method=text)
         if scalar:
             return proof
-        return replace(proof, method=f"{proof.method}; the {method} agrees at the current values")
+        return replace(proof, method=f"{proof.method}; confirmed by {method} at the current values")
 
     def _compare(self, x: Node) -> list[Comparison]:
         assert self._here is not None

@@ -9,9 +9,10 @@ import sympy as sp
 
 from graphgrad.explain.formulas import operation_template, pullback_template
 from graphgrad.explain.latex import fill_latex, latex_adjoint, latex_name
-from graphgrad.explain.numbers import latex_number
 from graphgrad.graph import CONSTANT, Node
 from graphgrad.proof.domains import Condition, side
+from graphgrad.proof.marks import latex_of
+from graphgrad.proof.numerals import array_mark
 from graphgrad.proof.partials import Proof
 from graphgrad.proof.texts import latex, tidy
 
@@ -19,9 +20,9 @@ __all__ = ["by_sides_latex", "edge_latex", "inside", "partial_latex", "structure
 
 
 def name_latex(node: Node, names: Mapping[Node, str]) -> str:
-    """Return the name of a node of a graph; of a nameless constant its number."""
-    if node.primitive is CONSTANT and not node.name and node.size == 1:
-        return latex_number(node._value.reshape(())[()])
+    """Return the name of a node of a graph; of a nameless constant its numbers."""
+    if node.primitive is CONSTANT and not node.name:
+        return latex_of(array_mark(node))
     return latex_name(names[node])
 
 

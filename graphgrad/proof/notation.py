@@ -15,7 +15,7 @@ from fractions import Fraction
 from graphgrad.explain.formulas import operation_template
 from graphgrad.explain.latex import latex_name
 from graphgrad.explain.names import pretty
-from graphgrad.explain.numbers import DIGITS, shape_text
+from graphgrad.explain.numbers import DIGITS
 from graphgrad.graph import CONSTANT, Node
 from graphgrad.ops.define import Elementwise
 from graphgrad.proof.array_forms import (
@@ -30,10 +30,9 @@ from graphgrad.proof.array_forms import (
 )
 from graphgrad.proof.marks import Mark, letter, operation, template
 from graphgrad.proof.numerals import (
+    array_mark,
     divides,
     fraction_mark,
-    matrix_mark,
-    number_mark,
     rational,
     rearranges,
     scaled,
@@ -41,8 +40,6 @@ from graphgrad.proof.numerals import (
 
 __all__ = ["Notation"]
 
-SHORT = 6
-"""Entries of a constant array that is written out."""
 Decorate = Callable[[Node, Mark, bool], Mark]
 
 
@@ -107,13 +104,7 @@ class Notation:
 
     def _leaf(self, node: Node) -> Mark:
         if node.primitive is CONSTANT and not node.name:
-            if node.size == 1:
-                return number_mark(node._value.reshape(())[()], self.digits)
-            shown = matrix_mark(node._value, self.digits) if node.size <= SHORT else None
-            if shown is not None:
-                return shown
-            text = f"const {shape_text(node.shape)}"
-            return letter(text, latex_name(text))
+            return array_mark(node, self.digits)
         name = pretty(node.name or node.op)
         return letter(name, latex_name(name))
 

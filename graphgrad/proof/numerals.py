@@ -11,17 +11,20 @@ from typing import Any
 
 import numpy as np
 
-from graphgrad.explain.numbers import DIGITS, SMALL, latex_number, number
+from graphgrad.explain.latex import latex_name
+from graphgrad.explain.numbers import DIGITS, SMALL, latex_number, number, shape_text
 from graphgrad.graph import CONSTANT, Node
 from graphgrad.primitive import ATOM
 from graphgrad.proof.array_forms import closed, matrix_shape
 from graphgrad.proof.marks import Mark, letter, template
 
 __all__ = [
-    "divides", "exactly", "fraction_mark", "matrix_mark", "number_mark", "rational", "rearranges",
-    "scaled",
+    "array_mark", "divides", "exactly", "fraction_mark", "matrix_mark", "number_mark", "rational",
+    "rearranges", "scaled",
 ]  # fmt: skip
 
+SHORT = 6
+"""Entries of a constant array that is written out."""
 WIDEST = 6
 """Columns of a matrix that is written out."""
 
@@ -109,6 +112,15 @@ def matrix_mark(value: Any, digits: int = DIGITS) -> Mark | None:
     exact = all(exactly(float(v), t) for v, t in zip(np.ravel(rows), flat))
     made = letter(f"[{text}]{'ᵀ' if column else ''}", "")
     return made.marked(latex=rf"\begin{{bmatrix}} {latex} \end{{bmatrix}}", exact=exact)
+
+
+def array_mark(node: Node, digits: int = DIGITS) -> Mark:
+    """Return a nameless constant: its number, a small array written out, or its shape."""
+    if node.size == 1:
+        return number_mark(node._value.reshape(())[()], digits)
+    shown = matrix_mark(node._value, digits) if node.size <= SHORT else None
+    text = f"const {shape_text(node.shape)}"
+    return shown or letter(text, latex_name(text))
 
 
 def rearranges(node: Node) -> bool:

@@ -46,12 +46,14 @@ def prove_structure(node: Node, i: int, seconds: float) -> tuple[Proof, str]:
     proof = together([prove_entries(use, i) if clock.left else LATE for use in uses])
     if proof.status in (WRONG, UNDECIDED):
         return proof, proof.method
-    bad = [c for c in attempt(lambda: _stepped(node, i), seconds, []) if not c.ok]
+    stepped = attempt(lambda: _stepped(node, i), seconds, [])
+    bad = [c for c in stepped if not c.ok]
     if bad:
         values = (number_of(bad[0].expected), number_of(bad[0].actual))
         wrong = Proof(WRONG, f"{bad[0].method} in the graph's own shapes", values=values)
         return wrong, wrong.method
-    return proof, f"{proof.method}; the complex step agrees in the graph's own shapes"
+    said = f"; confirmed by {stepped[0].method} in the graph's own shapes" if stepped else ""
+    return proof, proof.method + said
 
 
 def together(proofs: Sequence[Proof]) -> Proof:

@@ -259,8 +259,16 @@ def latex(e: Any, names: Mapping[Any, str] | None = None, decimals: bool = False
     """
     known = names or {}
     e, letters = _natural(e)
-    symbols = {s: latex_name(_shown(letters.get(s, s), known)) for s in e.free_symbols}
+    symbols = {s: _set(_shown(letters.get(s, s), known)) for s in e.free_symbols}
     return _Latex(symbols, decimals).doprint(e)
+
+
+def _set(name: str) -> str:
+    """Return a display name in LaTeX; an entry of W₂ is (W₂)₀₁, one of W simply W₀₁."""
+    whole, bracket, entry = name.partition("[")
+    if bracket and set("₀₁₂₃₄₅₆₇₈₉") & set(whole):
+        return rf"({latex_name(whole)})_{{{entry.removesuffix(']')}}}"
+    return latex_name(name)
 
 
 class _Latex(LatexPrinter):  # type: ignore[misc]

@@ -21,6 +21,7 @@ from graphgrad.ops.define import Elementwise
 from graphgrad.primitive import Primitive, Settings
 from graphgrad.proof.domains import Condition, listed, side
 from graphgrad.proof.latex_rows import edge_latex, inside, structure_latex
+from graphgrad.proof.numerals import array_mark
 from graphgrad.proof.partials import PROVED, Proof
 from graphgrad.proof.precise import CONTEXT
 from graphgrad.proof.real_shapes import at_kink
@@ -106,6 +107,9 @@ class Words:
 
     def __init__(self, nodes: Sequence[Node]):
         self.names = node_names(nodes)
+        for n in nodes:
+            if n.primitive is CONSTANT and not n.name and n.size != 1:
+                self.names[n] = str(array_mark(n))
 
     def symbol_names(self, node: Node, proof: Proof) -> dict[Any, str]:
         """Return the display name of every symbol of a proof about a node."""
