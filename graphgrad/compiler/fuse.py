@@ -165,7 +165,40 @@ class _Fuser:
             if self.index.get(x) != k or x.shape != domain or x.primitive.kind == "reduce":
                 self._need(x)
 
+    def _sink(self, ends: set[Node]) -> None:
+        """Move nodes made long before they are needed to the loop that needs them.
+
+        β·m of an optimizer can be computed as soon as the step begins, but then it would have to be
+        stored for the loop that adds the gradient.
+        """
+        users: dict[Node, set[int]] = {}
+        for k, kernel in enumerate(self.kernels):
+            for n in kernel.nodes:
+                for x in n.inputs:  # through a view, a node must stand in memory
+                    users.setdefault(self._root(x), set()).add(k if self._root(x) is x else -1)
+        for k, kernel in enumerate(self.kernels):
+            for n in reversed(list(kernel.nodes)):
+                goal, *others = users.get(n, {-1})
+                if kernel.kind != "loop" or n.primitive.kind != "map" or others or goal < 0:
+                    continue
+                inside = any(self.index.get(self._root(x)) == k for x in n.inputs)
+                if goal == k or inside or n in ends or not self._takes(goal, kernel.domain):
+                    continue
+                kernel.nodes.remove(n)
+                self.kernels[goal].nodes.insert(0, n)
+                self.index[n] = goal
+                self.needed.discard(n)
+        self.kernels = [k for k in self.kernels if k.nodes]
+
+    def _takes(self, k: int, domain: Shape) -> bool:
+        kernel = self.kernels[k]
+        return kernel.kind == "loop" and kernel.domain == domain and len(kernel.nodes) < LONGEST
+
+    def _root(self, x: Node) -> Node:
+        return self.views[x].root if x in self.views else x
+
     def finish(self, ends: Sequence[Node]) -> Fused:
+        self._sink({self._root(n) for n in ends} | set(ends))
         for node in ends:
             self._need(node, always=True)
         stored = [n for n in self.needed if n in self.forced or not is_literal(n)]
