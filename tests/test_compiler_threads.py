@@ -123,12 +123,13 @@ def test_uneven_rows_and_more_threads_than_rows(shared):
     g.check(np.ones((2, 3)))
 
 
-def test_the_same_bits_every_time(shared):
-    inputs, parameters, loss, data = network(64, (16, 32, 8))
-    shared(threads=3)
+@pytest.mark.parametrize("make", [lambda: network(64, (16, 32, 8)), images])
+def test_the_same_bits_every_time(shared, make):
+    inputs, parameters, loss, data = make()
+    shared(4096, threads=3)
     f = gg.compile([loss, *gg.grad(loss, parameters)], inputs)
     first = [a.tobytes() for a in f(*data)]
-    assert all([a.tobytes() for a in f(*data)] == first for _ in range(50))
+    assert all([a.tobytes() for a in f(*data)] == first for _ in range(2000))
 
 
 def test_python_threads_may_run_executors_at_the_same_time(shared):
