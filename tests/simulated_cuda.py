@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import inspect
 import os
-import sys
 
 import numpy as np
 import pytest
@@ -22,6 +21,7 @@ from graphgrad.errors import CompileError, DeviceMemoryError
 from graphgrad.graph import evaluate
 
 from . import test_compiler, test_compiler_threads
+from .simulator import simulator
 from .test_compiler import layers
 from .test_compiler_ops import GROUPS, graphs
 
@@ -37,10 +37,8 @@ pytestmark = [
 def _own_cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRAPHGRAD_CACHE", str(tmp_path_factory.mktemp("cache")))
-        before = sys.getswitchinterval()
-        sys.setswitchinterval(2e-5)  # the simulator's own thread polls the others all the time
-        yield
-        sys.setswitchinterval(before)
+        with simulator():
+            yield
 
 
 def agrees(nodes, inputs=(), arrays=(), tolerance=1e-11):
@@ -316,10 +314,16 @@ def test_the_table_of_kernels_and_its_picture_say_launches_and_threads():
 def test_a_profile_has_a_time_for_each_kernel(monkeypatch):
     from numba import cuda
 
-    clock = iter(range(10_000))
-    mark = type("Mark", (), {"record": lambda self, stream: setattr(self, "at", next(clock))})
-    monkeypatch.setattr(cuda, "event", mark, raising=False)
-    monkeypatch.setattr(cuda, "event_elapsed_time", lambda a, b: float(b.at - a.at), raising=False)
+    class Mark:
+        clock = iter(range(10_000))
+
+        def record(self, stream):
+            self.at = next(self.clock)
+
+        def elapsed_time(self, other):
+            return float(other.at - self.at)
+
+    monkeypatch.setattr(cuda, "event", Mark)
     x, W = gg.var("x", random(6, 4)), gg.var("W", random(4, 5))
     f = gg.compile([gg.sum(gg.tanh(x @ W + 1), 1)], target="cuda")
     found = f.profile()

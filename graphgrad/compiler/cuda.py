@@ -335,7 +335,7 @@ class CudaRuntime:
                 launch(*arenas)
                 mark.record(self._stream)
             self._stream.synchronize()
-            found.append([self._cuda.event_elapsed_time(a, b) / 1e3 for a, b in pairwise(marks)])
+            found.append([a.elapsed_time(b) / 1e3 for a, b in pairwise(marks)])
         taken = dict.fromkeys(self.fused.kernels, 0.0)
         stored = set(self.fused.stored)
         moved = {k: 1 + read(k, self.fused) + written(k, stored) for k in taken}
