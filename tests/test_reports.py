@@ -301,3 +301,24 @@ def test_long_derivatives_are_written_in_the_letters_of_the_graph() -> None:
     assert row.rule == "Wᵀ (y ⊙ step(v₁))"
     assert row.formula == "entry [0]: W[0,0]·y[0]·step(v₁[0]) + W[1,0]·y[1]·step(v₁[1])"
     assert r"W^{\top}" in row.tex["rule"]
+
+
+def test_latex_of_arrays_holds_nothing_that_tex_does_not_know() -> None:
+    mask, x = gg.const([1.0, 0.0]), gg.var("x", [1.0, 2.0])
+    w = gg.var("W1", [[1.0, 2.0], [3.0, 4.0]])
+    report = gg.verify(gg.sum(gg.tanh(w @ x) * mask * gg.tanh(w @ gg.tanh(x))))
+    assert report.latex().isascii()
+    assert r"\begin{bmatrix} 1 \\ 0 \end{bmatrix}" in "".join(
+        row.tex["rule"] for row in report.rows if row.kind == "edge"
+    )
+    assert "·[1 0]ᵀ  [2]" in "".join(row.of for row in report.rows)
+    entry = next(r for r in report.rows if r.kind == "leaf" and "W" in r.where)
+    assert "(v_{2})_{0}" in entry.tex["formula"]
+
+
+def test_large_reports_say_what_their_letters_are() -> None:
+    x = gg.var("x", 0.5)
+    y = x
+    for _ in range(30):
+        y = gg.tanh(x * y)
+    assert "in the order in which they are computed" in gg.verify(y).notes[0]

@@ -25,8 +25,7 @@ from graphgrad.primitive import Kink
 from graphgrad.proof.partials import prove_partial
 from graphgrad.proof.report import Report, Row
 from graphgrad.proof.rules import masks_of, verify_rules
-from graphgrad.proof.structures import prove_entries
-from graphgrad.proof.uses import cases_of
+from graphgrad.proof.structures import cases_of, prove_entries
 
 from .rulebook import ALL, ELEMENTWISE
 from .test_checks import broken
@@ -253,7 +252,8 @@ def test_large_arrays_are_proved_small_and_stepped_at_their_size() -> None:
     assert report.complete
     product = next(r for r in report.rows if r.where == "∂v₁/∂W")
     assert product.method == (
-        "same expression, in every entry at 9 small shapes; confirmed by complex step in the graph's own shapes"
+        "same expression, in every entry at 9 small shapes; "
+        "confirmed by complex step in the graph's own shapes"
     )
     huge = gg.var("W", r.normal(size=(300, 300))) @ gg.var("x", r.normal(size=300))
     row = leaf(gg.verify(gg.tanh(huge).sum()), "W")

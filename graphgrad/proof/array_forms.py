@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from graphgrad.proof.notation import Notation
 
 __all__ = [
-    "ARRAY_FORMS", "ENTRYWISE", "ONES", "chained", "closed", "fitted", "matrix_shape", "ones",
+    "ARRAY_FORMS", "ENTRYWISE", "chained", "closed", "fitted", "matrix_shape", "ones",
     "shape_pair", "transposed",
 ]  # fmt: skip
 

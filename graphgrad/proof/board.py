@@ -24,7 +24,7 @@ from graphgrad.proof.marks import Mark, Pair, latex_of, letter, template, text_o
 from graphgrad.proof.numerals import matrix_mark
 
 __all__ = [
-    "ABOUT", "EQUAL", "IN", "Block", "Board", "Line", "Shown", "equation", "relation", "sequence",
+    "EQUAL", "Block", "Board", "Line", "Shown", "equation", "relation", "sequence",
     "value_line",
 ]  # fmt: skip
 

@@ -27,7 +27,7 @@ from graphgrad.proof.exact import exact, formula
 from graphgrad.proof.marks import Mark
 from graphgrad.proof.scribe import ARITHMETIC, Reading, Scribe, named_functions
 
-__all__ = ["Algebra", "Reading", "affordable", "terms_of"]
+__all__ = ["Algebra", "Reading", "terms_of"]
 
 MOST_OPERATIONS = 120
 """Operations of an expression beyond which nothing is simplified."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from graphgrad.graph import Edge, Node
 from graphgrad.proof.links import Link, Links
 
-__all__ = ["MOST_CHAINS", "MOST_FACTORS", "Chain", "Numbers", "Term", "chains"]
+__all__ = ["MOST_FACTORS", "Chain", "Numbers", "Term", "chains"]
 
 MOST_CHAINS = 8
 """Paths that are written out as a sum of products; of more the recursion is shown."""

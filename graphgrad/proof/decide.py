@@ -17,11 +17,7 @@ import sympy as sp
 from graphgrad.proof.budget import attempt
 
 __all__ = [
-    "EXPANDED",
-    "EXPONENTIALS",
     "HEAVIEST",
-    "SAME",
-    "SIMPLIFIED",
     "reduced",
     "simplified",
     "tame",

@@ -170,7 +170,7 @@ class _Writer:
         if target is self.tape.root:
             lines = [Line(self._left(target), EQUAL, number_mark(1.0))]
         elif not self.routes[target] and self.routes[target] is not None:
-            lines = [self._zero(target, value)]
+            lines = [self._zero(target)]
         elif self.form == "recursion":
             lines = self._recursive(target, value)
         else:
@@ -193,7 +193,7 @@ class _Writer:
         last = value_line(value, self.digits, "already computed")
         return [Line(bar, last.relation, last.right, last.reason)]
 
-    def _zero(self, target: Node, value: Any) -> Line:
+    def _zero(self, target: Node) -> Line:
         reason = "no path with a gradient leads there"
         if target not in self.nodes:
             reason = "the loss does not depend on it"

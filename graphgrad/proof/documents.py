@@ -139,6 +139,9 @@ _TEX = {
     "π": r"$\pi$", "′": "$'$", "Σ": r"$\Sigma$", "ᵀ": r"$^{\top}$", "≥": r"$\ge$",
     "≤": r"$\le$", "×": r"$\times$", "⌊": r"$\lfloor$", "⌋": r"$\rfloor$", "<": "$<$",
     ">": "$>$", "|": r"$|$", "∞": r"$\infty$", "…": r"\ldots{}",
+    "⋆": r"$\star$", "←": r"$\leftarrow$", "→": r"$\to$", "¬": r"$\lnot$", "∧": r"$\wedge$",
+    "∨": r"$\vee$", "⊙": r"$\odot$", "⊘": r"$\oslash$", "𝟏": r"$\mathbf{1}$", "∈": r"$\in$",
+    "≈": r"$\approx$", "ᵇ": "$^b$", "ᵢ": "$_i$", "ⱼ": "$_j$", "ₖ": "$_k$", "½": r"$\frac12$",
     **{c: f"$_{d}$" for d, c in enumerate("₀₁₂₃₄₅₆₇₈₉")},
     **{c: f"$^{d}$" for d, c in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")},
 }  # fmt: skip

@@ -111,7 +111,7 @@ class Endings:
         scalar = all(n.shape == () for n in self.order)
         if proof.status != UNDECIDED and scalar and len(self.order) > STEPPED:
             return proof
-        seconds = self.budget.late(0.1)  # also when time is up: a last word
+        seconds = self.budget.late(0.05)  # also when time is up: a last word
         found: list[Comparison] = attempt(lambda: self._compare(x), seconds, [])
         if not found:
             return proof

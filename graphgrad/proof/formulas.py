@@ -70,7 +70,7 @@ class Formulas:
 
     @property
     def _seconds(self) -> float:
-        return min(1.0, self.whole.budget.late(0.1))
+        return min(1.0, self.whole.budget.late(0.05))
 
     def of(self, x: Node) -> Shown:
         """Return both forms of the derivative towards a variable."""

@@ -11,12 +11,12 @@ from graphgrad.explain.formulas import operation_template, pullback_template
 from graphgrad.explain.latex import fill_latex, latex_adjoint, latex_name
 from graphgrad.graph import CONSTANT, Node
 from graphgrad.proof.domains import Condition, side
-from graphgrad.proof.marks import latex_of
+from graphgrad.proof.marks import Pair, latex_of
 from graphgrad.proof.numerals import array_mark
 from graphgrad.proof.partials import Proof
 from graphgrad.proof.texts import latex, tidy
 
-__all__ = ["by_sides_latex", "edge_latex", "inside", "partial_latex", "structure_latex"]
+__all__ = ["edge_latex", "inside", "partial_latex", "structure_latex"]
 
 
 def name_latex(node: Node, names: Mapping[Node, str]) -> str:
@@ -36,7 +36,7 @@ def partial_latex(y: str, x: str) -> str:
     return rf"\frac{{\partial {y}}}{{\partial {x}}}"
 
 
-def by_sides_latex(proof: Proof, names: Mapping[Any, str]) -> str:
+def _by_sides(proof: Proof, names: Mapping[Any, str | Pair]) -> str:
     """Return a derivative: one formula, or a case for each side of a kink; "" for many sides."""
     if len({e for _, e in proof.derivative}) == 1:
         return latex(tidy(proof.derivative[0][1]), names)
@@ -69,11 +69,12 @@ def edge_latex(
     """
     found = _head(node, i, names)
     if proof.rule is not None:
-        found["rule"] = latex(inside(proof.rule, proof.conditions), symbols)
-        found["formula"] = by_sides_latex(proof, symbols)
-        found["domain"] = r",\ ".join(
-            c.latex(lambda e: latex(e, symbols)) for c in proof.conditions
-        )
+        constants = [n for n in node.inputs if n.primitive is CONSTANT and not n.name]
+        own = {names[n]: Pair(names[n], latex_of(array_mark(n))) for n in constants}
+        shown: dict[Any, Any] = {s: own.get(name, name) for s, name in symbols.items()}
+        found["rule"] = latex(inside(proof.rule, proof.conditions), shown)
+        found["formula"] = _by_sides(proof, shown)
+        found["domain"] = r",\ ".join(c.latex(lambda e: latex(e, shown)) for c in proof.conditions)
     return {k: v for k, v in found.items() if v}
 
 

@@ -19,8 +19,7 @@ from graphgrad.drawing.terminal.canvas import cell_width
 from graphgrad.primitive import ATOM
 
 __all__ = [
-    "CHAIN", "Mark", "Paint", "Pair", "Under", "bracketed", "latex_of", "letter", "operation",
-    "product",
+    "Mark", "Paint", "Pair", "Under", "bracketed", "latex_of", "letter", "operation", "product",
     "signed_total", "template", "text_of", "total",
 ]  # fmt: skip
 

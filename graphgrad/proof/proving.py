@@ -21,12 +21,14 @@ from graphgrad.proof.endings import Endings
 from graphgrad.proof.exact import key_of
 from graphgrad.proof.partials import Proof, prove_partial
 from graphgrad.proof.real_shapes import LATE, prove_structure
-from graphgrad.proof.report import Report, Row
+from graphgrad.proof.report import GROUPED, Report, Row
 from graphgrad.proof.wording import Words
 
 __all__ = ["verify"]
 
 BUDGET = 10.0
+LETTERED = GROUPED["edge"]
+"""Edges of a graph whose nodes are not all defined in its table."""
 MANY = 2000
 """Edges from which one row speaks of all edges with the same rule."""
 LONGEST = 100
@@ -81,10 +83,16 @@ def _notes(order: Sequence[Node]) -> list[str]:
         for node in order
         for i, x in enumerate(node.inputs)
     )
+    notes = []
+    if sum(len(node.inputs) for node in order) > LETTERED:
+        notes = [
+            "v₁, v₂ … are the nodes in the order in which they are computed; gg.draw shows them."
+        ]
     if not still:
-        return []
+        return notes
     edges = "1 edge carries" if still == 1 else f"{still} edges carry"
-    return [f"{edges} no gradient (from constants, masks, positions): there is nothing to prove."]
+    why = "(from constants, masks, positions): there is nothing to prove."
+    return [*notes, f"{edges} no gradient {why}"]
 
 
 class _Edges:

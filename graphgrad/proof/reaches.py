@@ -55,7 +55,7 @@ class Reaches:
 
     def of(self, x: Node) -> tuple[str, str]:
         """Return where the whole derivative towards x holds, and a note on the current values."""
-        if len(self.order) > LARGEST or not self.budget.late(0.1):
+        if len(self.order) > LARGEST or not self.budget.late(0.05):
             return "where all edges do", ""
         reached = {x}
         texts: dict[str, str] = {}
@@ -108,7 +108,7 @@ class Reaches:
         if not c.symbols <= set(values):
             return False
         inner = Condition(c.kind, tuple(p.xreplace(values) for p in c.parts))
-        seconds = min(0.5, self.budget.late(0.1) / 10)
+        seconds = min(0.5, self.budget.late(0.05) / 10)
         return bool(attempt(lambda: always(inner), seconds, False))
 
 

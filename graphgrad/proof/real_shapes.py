@@ -21,8 +21,7 @@ from graphgrad.proof.entries import boxed
 from graphgrad.proof.numeric import Comparison, compare_function
 from graphgrad.proof.partials import CHECKED, PROVED, UNDECIDED, WRONG, Proof
 from graphgrad.proof.precise import KINK, OutsideError, number_of, slope
-from graphgrad.proof.structures import prove_entries
-from graphgrad.proof.uses import cases_of, positions, use_of
+from graphgrad.proof.structures import cases_of, positions, prove_entries, use_of
 
 __all__ = ["LATE", "at_kink", "prove_structure", "together"]
 

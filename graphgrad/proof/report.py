@@ -10,7 +10,7 @@ from typing import Any
 
 from graphgrad.proof.partials import CHECKED, PROVED, UNDECIDED, WRONG
 
-__all__ = ["MARKS", "Report", "Row"]
+__all__ = ["GROUPED", "MARKS", "Report", "Row"]
 
 MARKS = {PROVED: "✓", CHECKED: "≈", UNDECIDED: "?", WRONG: "✗"}
 """The sign of each status; the word stands beside it, so that nothing hangs on the sign."""

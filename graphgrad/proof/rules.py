@@ -30,9 +30,8 @@ from graphgrad.proof.partials import CHECKED, PROVED, UNDECIDED, WRONG, Proof, p
 from graphgrad.proof.precise import PRECISE, OutsideError, number_of
 from graphgrad.proof.real_shapes import LATE, together
 from graphgrad.proof.report import Report, Row
-from graphgrad.proof.structures import prove_entries
+from graphgrad.proof.structures import Use, cases_of, prove_entries
 from graphgrad.proof.texts import latex
-from graphgrad.proof.uses import Use, cases_of
 from graphgrad.proof.wording import (
     Words,
     by_sides,

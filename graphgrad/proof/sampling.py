@@ -32,7 +32,7 @@ from graphgrad.proof.precise import (
     weighed,
 )
 
-__all__ = ["Samples", "Seen"]
+__all__ = ["Samples"]
 
 MOST_WORK = 60_000
 """Operations of one evaluation in 120 digits: about half a second."""
@@ -176,10 +176,10 @@ class _Point:
                 seen = self.samples.seen[x]
                 seen.count, seen.digits = seen.count + 1, min(seen.digits, digits)
         elif len(xs) == 1:
-            self._note(xs[0], expected, actual, moved[xs[0]])
+            self._note(xs[0], expected, actual)
         return digits < ENOUGH
 
-    def _note(self, x: Node, expected: Any, actual: Any, direction: Any) -> None:
+    def _note(self, x: Node, expected: Any, actual: Any) -> None:
         """Remember a wrong gradient, with the entry that is wrong where it can be found."""
         seen, point = self.samples.seen[x], _named(self.at)
         if x.size > FEW:

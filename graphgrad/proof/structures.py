@@ -10,12 +10,14 @@ import functools
 import random
 import time
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import sympy as sp
 
-from graphgrad.graph import CONSTANT, Node, var
+from graphgrad import dtypes
+from graphgrad.graph import CONSTANT, Node, apply, const, refresh, var
+from graphgrad.primitive import Case, Primitive
 from graphgrad.proof.decide import vanishes
 from graphgrad.proof.domains import Condition, conditions, kink, without_implied
 from graphgrad.proof.entries import boxed, each, run
@@ -32,12 +34,78 @@ from graphgrad.proof.partials import (
 )
 from graphgrad.proof.precise import MOST, PRECISE, OutsideError, agreed, number_of, slope
 from graphgrad.proof.sides import ManySidesError, Sides, branches
-from graphgrad.proof.uses import Use
+from graphgrad.shapes import Shape
 
-__all__ = ["prove_entries"]
+__all__ = ["Use", "cases_of", "positions", "prove_entries", "use_of"]
 
 SIDES = 128
 """Sides of kinks that are gone through one by one."""
+
+
+# -- uses -------------------------------------------------------------------------------------
+
+
+class Use(NamedTuple):
+    """How a primitive is used, apart from the numbers in its inputs.
+
+    Attributes:
+        p: the primitive.
+        inputs: shape, type and fixed value of each input; a value only for positions.
+        settings: as in the node.
+    """
+
+    p: Primitive
+    inputs: tuple[tuple[Shape, Any, tuple[int, ...] | None], ...]
+    settings: tuple[tuple[str, Any], ...]
+
+    def node(self) -> Node:
+        """Return the primitive on new variables x₁, x₂ …"""
+        xs = [
+            var(f"x{k + 1}", shape=shape, dtype=dtype)
+            if fixed is None
+            else const(np.reshape(fixed, shape), dtype)
+            for k, (shape, dtype, fixed) in enumerate(self.inputs)
+        ]
+        return apply(self.p, xs, dict(self.settings))
+
+    def jacobian(self, i: int) -> int:
+        """Return the number of entries of the Jacobian in input i."""
+        return self.node().size * self.node().inputs[i].size
+
+
+def use_of(node: Node) -> Use:
+    """Return how a node uses its primitive."""
+    inputs = tuple(
+        (x.shape, x.dtype, tuple(map(int, np.ravel(refresh(x)))) if positions(x) else None)
+        for x in node.inputs
+    )
+    return Use(node.primitive, inputs, tuple(node.settings.items()))
+
+
+def positions(x: Node) -> bool:
+    """Return whether a node holds whole numbers, which enter rules as they are."""
+    return x.dtype is dtypes.INT64
+
+
+def cases_of(p: Primitive) -> list[Use]:
+    """Return the uses of a primitive that its block in the rule book names."""
+    return [use_of(_called(p, case)) for case in p.cases]
+
+
+def _called(p: Primitive, case: Case) -> Node:
+    def argument(a: Any) -> Any:
+        if isinstance(a, tuple) and all(isinstance(n, int) for n in a):
+            return var("x", shape=a)
+        return [argument(part) for part in a] if isinstance(a, list) else a
+
+    args = [argument(a) for a in case.args]
+    if not any(isinstance(a, Node | list) for a in args):
+        args[0] = const(args[0])
+    result: Node = p(*args, **case.settings)
+    return result
+
+
+# -- proofs ------------------------------------------------------------------------------------
 
 
 @functools.lru_cache(maxsize=512)
@@ -46,7 +114,7 @@ def prove_entries(use: Use, i: int) -> Proof:
 
     Example:
         >>> import graphgrad as gg
-        >>> from graphgrad.proof.uses import use_of
+        >>> from graphgrad.proof.structures import use_of
         >>> y = gg.var("A", shape=(2, 3)) @ gg.var("x", shape=3)
         >>> prove_entries(use_of(y), 0).status
         'proved'

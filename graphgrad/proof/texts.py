@@ -16,6 +16,7 @@ from sympy.printing.str import StrPrinter
 from graphgrad.explain.latex import latex_name
 from graphgrad.explain.names import pretty
 from graphgrad.explain.numbers import latex_number
+from graphgrad.proof.marks import Pair
 
 __all__ = ["HEAVY", "LONGEST", "latex", "shortened", "text", "tidy"]
 
@@ -234,7 +235,7 @@ def text(e: Any, names: Mapping[Any, str] | None = None, decimals: bool = False)
     return _HOLE.sub(fill, template)
 
 
-def _shown(symbol: Any, names: Mapping[Any, str]) -> str:
+def _shown(symbol: Any, names: Mapping[Any, Any]) -> Any:
     if symbol in names:
         return names[symbol]
     name, bracket, entry = symbol.name.partition("[")
@@ -248,8 +249,13 @@ def shortened(e: Any, names: Mapping[Any, str] | None = None, most: int = LONGES
     return shown if shown and len(shown) <= most else f"({operations} operations)"
 
 
-def latex(e: Any, names: Mapping[Any, str] | None = None, decimals: bool = False) -> str:
+def latex(e: Any, names: Mapping[Any, str | Pair] | None = None, decimals: bool = False) -> str:
     """Return an expression as LaTeX, its symbols by display names, set as mathematics.
+
+    Args:
+        e: a SymPy expression.
+        names: display names of symbols, or names with their own LaTeX.
+        decimals: write 1.5 x for 3 x / 2.
 
     Example:
         >>> print(latex(sp.tanh(sp.Symbol("x")) ** 2, {sp.Symbol("x"): "v₁"}))
@@ -257,14 +263,15 @@ def latex(e: Any, names: Mapping[Any, str] | None = None, decimals: bool = False
         >>> print(latex(sp.Symbol("x") * sp.Rational(3, 10)))
         0.3 x
     """
-    known = names or {}
     e, letters = _natural(e)
-    symbols = {s: _set(_shown(letters.get(s, s), known)) for s in e.free_symbols}
+    symbols = {s: _set(_shown(letters.get(s, s), names or {})) for s in e.free_symbols}
     return _Latex(symbols, decimals).doprint(e)
 
 
-def _set(name: str) -> str:
+def _set(name: str | Pair) -> str:
     """Return a display name in LaTeX; an entry of W₂ is (W₂)₀₁, one of W simply W₀₁."""
+    if isinstance(name, Pair):
+        return name.latex
     whole, bracket, entry = name.partition("[")
     if bracket and set("₀₁₂₃₄₅₆₇₈₉") & set(whole):
         return rf"({latex_name(whole)})_{{{entry.removesuffix(']')}}}"

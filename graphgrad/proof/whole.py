@@ -27,7 +27,7 @@ from graphgrad.proof.partials import CHECKED, POINTS, PROVED, UNDECIDED, WRONG, 
 from graphgrad.proof.sampling import Samples
 from graphgrad.proof.sides import ManySidesError, Sides, branches
 
-__all__ = ["Whole", "leaves_of"]
+__all__ = ["Whole"]
 
 LARGEST_FORMULA = 3000
 LARGEST_GRADIENT = 4000
