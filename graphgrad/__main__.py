@@ -1,6 +1,10 @@
-"""`python -m graphgrad` is the command line."""
+"""``python -m graphgrad`` does what ``graphgrad`` does."""
 
-from graphgrad.cli.__main__ import main
+from __future__ import annotations
+
+import sys
+
+from graphgrad.cli import main
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    sys.exit(main())

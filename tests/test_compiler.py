@@ -182,7 +182,7 @@ def test_check_sees_nodes_that_no_output_shows(target, monkeypatch):
     f = gg.compile([gg.floor(middle * 1e-9)], [x], target=target)
     assert f.check(2.0)["mul"] == 0.0
     monkeypatch.setattr(
-        "graphgrad.compiler.executor.evaluate",
+        "graphgrad.compiler.checking.evaluate",
         lambda nodes, given: [v * 1.001 for v in evaluate(nodes, given)],
     )
     with pytest.raises(CompileError, match=r"mul#.* differs by"):

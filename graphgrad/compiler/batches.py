@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from graphgrad.compiler.program import Program
 from graphgrad.compiler.regions import aligned, crossing, reads, rows_of
 from graphgrad.graph import Node, describe
 
-__all__ = ["BatchWarning", "batches", "obstacle"]
+__all__ = ["BatchWarning", "batches", "obstacle", "other_count", "size_of_batch"]
 
 
 class BatchWarning(UserWarning):
@@ -65,3 +66,21 @@ def _wrong_output(program: Program, fused: Fused, touched: set[Node], size: int)
         ):
             return f"output {describe(n)} has no row for each of the inputs'"
     return ""
+
+
+def other_count(inputs: Sequence[Node], arrays: Sequence[Any]) -> int:
+    """Return the number of rows given, when it is another than compiled for; else 0."""
+    for n, x in zip(inputs, arrays, strict=False):
+        shape = np.shape(x)
+        if shape != n.shape and n.shape and shape and shape[1:] == n.shape[1:]:
+            return len(x) if n.shape[0] and len(x) else 0
+    return 0
+
+
+def size_of_batch(inputs: Sequence[Node], arrays: Sequence[Any], count: int) -> int:
+    """Return the number of rows compiled for, of the first input that is given another."""
+    return next(
+        n.shape[0]
+        for n, x in zip(inputs, arrays, strict=False)
+        if n.shape and np.shape(x)[:1] == (count,) != n.shape[:1]
+    )

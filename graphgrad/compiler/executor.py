@@ -8,23 +8,27 @@ from typing import Any
 
 import numpy as np
 
-from graphgrad.compiler.batches import BatchWarning, batches, obstacle
+from graphgrad.compiler.batches import (
+    BatchWarning,
+    batches,
+    obstacle,
+    other_count,
+    size_of_batch,
+)
+from graphgrad.compiler.checking import check, divergence
 from graphgrad.compiler.feeding import feed, fitting
 from graphgrad.compiler.inspection import Inspected
 from graphgrad.compiler.program import program
 from graphgrad.errors import (
     CompileError,
-    DivergenceError,
     MissingDependencyError,
     MissingValueError,
     ShapeError,
 )
 from graphgrad.graph import (
     Node,
-    ancestors,
     current_epoch,
     describe,
-    evaluate,
     lend,
     refresh,
 )
@@ -88,7 +92,7 @@ class Executor(Inspected):
                 infinity was born (its `certificate` says more), and all variables keep the values
                 they had before. Inputs that had no value have that of this run.
         """
-        if count := self._other_count(arrays):
+        if count := other_count(self.inputs, arrays):
             return self._in_batches(arrays, count)
         values = self._checked(arrays)
         self._upload()
@@ -103,21 +107,12 @@ class Executor(Inspected):
             if bad:
                 for v, value in before.items():
                     v.value = value
-                raise self._divergence(bad, values)
+                raise divergence(bad, self.inputs, values)
         return results
-
-    def _other_count(self, arrays: tuple[Any, ...]) -> int:
-        """Return the number of rows given, when it is another than compiled for; else 0."""
-        for n, x in zip(self.inputs, arrays, strict=False):
-            shape = np.shape(x)
-            if shape != n.shape and n.shape and shape and shape[1:] == n.shape[1:]:
-                return len(x) if n.shape[0] and len(x) else 0
-        return 0
 
     def _in_batches(self, arrays: tuple[Any, ...], count: int) -> list[Any]:
         """Run another number of rows than compiled for, in batches of as many as compiled for."""
-        size = next(n.shape[0] for n, x in zip(self.inputs, arrays, strict=False)
-                    if n.shape and np.shape(x)[:1] == (count,) != n.shape[:1])  # fmt: skip
+        size = size_of_batch(self.inputs, arrays, count)
         if self._alone is None:
             self._alone = obstacle(self._program, size)
             if not self._alone:
@@ -138,26 +133,6 @@ class Executor(Inspected):
         found = self.epoch(*data, rows=rows)
         return [y.reshape(-1, *n.shape[1:])[:count] if n.shape[:1] == (size,) else y[0]
                 for n, y in zip(self._outputs, found, strict=True)]  # fmt: skip
-
-    def _divergence(self, bad: list[Node], values: list[Any]) -> DivergenceError:
-        """Return the error that says where a nan or infinity was born."""
-        from graphgrad.explain.nonfinite import certificate
-
-        kept = [v._value for v in self.inputs]
-        try:
-            for v, value in zip(self.inputs, values, strict=True):
-                v.value = value
-            found = next((c for n in bad if (c := certificate(n)) is not None), None)
-        finally:
-            for v, value in zip(self.inputs, kept, strict=True):
-                if value is not None:
-                    v.value = value
-        more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
-        error = DivergenceError(f"{describe(bad[0])}{more} is not finite; nothing was updated")
-        error.certificate = found
-        if found is not None:
-            error.args = (f"{error.args[0]}\n{found!r}",)
-        return error
 
     def _updated(self) -> None:
         """Note that the updated variables' values are now in this executor's memory.
@@ -263,47 +238,7 @@ class Executor(Inspected):
             >>> f.check([0.0, 1.0, 2.0])
             {'sum': 0.0, 'exp': 0.0}
         """
-        values = self._checked(arrays)
-        before = {v: refresh(v) for v in self._states}
-        given = {**before, **dict(zip(self.inputs, values, strict=True))}
-        ends = [*self._outputs, *self._updates.values()]
-        found = [*self(*arrays), *[v.value for v in self._updates]]
-        for v in self._updates:
-            v.value = before[v]
-        nodes = [n for n in ancestors(ends) if not n.is_leaf and n not in ends] if every else []
-        if nodes:
-            found += Executor(nodes, self.inputs, {}, self.target, self.math)(*arrays)
-        report: dict[str, float] = {}
-        expected = evaluate([*ends, *nodes], given)
-        for node, a, b in zip([*ends, *nodes], found, expected, strict=True):
-            limit = rtol or (1e-4 if node.dtype == np.float32 else 1e-9)
-            difference = _difference(a, b)
-            report[_free(node.name or node.op, report)] = difference
-            if not difference <= limit:
-                raise CompileError(
-                    f"{describe(node)} differs by {difference:.2e} from the uncompiled graph; "
-                    f"allowed {limit:.0e}"
-                )
-        return report
-
-
-def _free(name: str, taken: Mapping[str, Any]) -> str:
-    """Return the name, or with a number that makes it new."""
-    found, k = name, 1
-    while found in taken:
-        k += 1
-        found = f"{name}#{k}"
-    return found
-
-
-def _difference(a: Any, b: Any) -> float:
-    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
-    if not a.size:
-        return 0.0
-    same = (a == b) | (np.isnan(a) & np.isnan(b))
-    with np.errstate(all="ignore"):
-        scale = max(float(np.max(np.abs(b[np.isfinite(b)]), initial=0.0)), 1e-30)
-        return float(np.max(np.where(same, 0.0, np.abs(a - b) / scale)))
+        return check(self, arrays, rtol, every)
 
 
 def _runtime(compiled: Any, target: str, math: str) -> Any:

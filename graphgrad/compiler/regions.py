@@ -156,14 +156,14 @@ def reads(kernel: Kernel, fused: Fused) -> Iterator[tuple[View, int | None]]:
             yield a.broadcast((*node.shape[:-2], *a.shape[-2:])), 0
             yield b.broadcast((*node.shape[:-2], *b.shape[-2:])), 0
     elif kernel.kind == "gather":
-        x, at = (fused.view(n) for n in node.inputs)
+        table, at = (fused.view(n) for n in node.inputs)
         along = node.settings["axis"] > 0  # else the positions say which rows there are
-        yield x, 0 if along else None
+        yield table, 0 if along else None
         yield at, 0 if not along and at.shape else None
     else:
         by_rows = kernel.kind == "move" or (kernel.kind == "reduce" and _keeps_rows(node))
-        for n in node.inputs:
-            view = fused.view(n)
+        for x in node.inputs:
+            view = fused.view(x)
             yield view, 0 if by_rows and view.shape else None
 
 

@@ -8,20 +8,18 @@ of kernels, each of them calls ``run``.
 
 from __future__ import annotations
 
-import itertools
-import re
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from graphgrad.compiler.functions import OPTIONS, Functions, tabulated
 from graphgrad.compiler.fuse import Fused, Kernel, is_literal
-from graphgrad.compiler.loops import Nests
-from graphgrad.compiler.memory import Plan, Shares
+from graphgrad.compiler.memory import Plan
 from graphgrad.compiler.products import Products
 from graphgrad.compiler.program import Program
 from graphgrad.compiler.regions import Region, Schedule
 from graphgrad.compiler.singles import Singles
-from graphgrad.compiler.text import ARENAS, LETTERS, RESERVED, Loops, index, times
+from graphgrad.compiler.text import ARENAS, LETTERS, Loops, index, times
 from graphgrad.compiler.views import contiguous
 from graphgrad.dtypes import INT64, Dtype
 from graphgrad.errors import CompileError
@@ -30,17 +28,11 @@ from graphgrad.graph import Node
 
 __all__ = ["PER_INPUT", "SLOTS", "Written", "write"]
 
-OPTIONS = 'cache=True, error_model="numpy", fastmath={"contract"}'
 SLOTS = len(ARENAS) + 5
 """Where the inputs begin in the table of addresses: after the arenas, the pool of threads, what
 they run, the two BLAS routines, and the row numbers."""
 LONG = 400
 """Nodes from which on every kernel is a function of its own."""
-MANY = 20
-"""Calls of kernels in a row from which on they are a table and a loop."""
-_NAME = re.compile(r"[A-Za-z_]\w*")
-_CALL = re.compile(r" *(kernel_\d+)\((.*)\)")
-_START = re.compile(r"( *\w+ = view\(\w+, )(\d+)(?=[ ,])")
 PER_INPUT = 4
 """Addresses of an input: its data, room for a batch, whether rows are picked, the batch now."""
 
@@ -63,14 +55,11 @@ class Written:
 
 
 @dataclass
-class Writer(Nests, Products, Singles):
+class Writer(Functions, Products, Singles):
     """Writes the source of one program: every kernel, the step that calls them, and the epoch."""
 
     texts: dict[Kernel, str] = field(default_factory=dict)
-    functions: list[str] = field(default_factory=list)
-    long: bool = False
     table: tuple[int, list[int]] = (0, [])
-    known: dict[tuple[tuple[str, ...], str], str] = field(default_factory=dict)
 
     def write(self) -> str:
         """Return the text."""
@@ -84,7 +73,7 @@ class Writer(Nests, Products, Singles):
         step, shared, held = self._step(numbers)
         if self.long:
             first = self.plan.sizes.get(INT64, 0)
-            step, table = _tabulated(step, first)
+            step, table = tabulated(step, first)
             self.table = first, table
             if table:
                 self.plan.sizes[INT64] = first + len(table)
@@ -162,107 +151,6 @@ class Writer(Nests, Products, Singles):
             self.emit(1, f"# {line}")
         self._kernel(kernel)
         self.texts[kernel] = textwrap.dedent("\n".join(self.lines[start:]))
-
-    def _as_function(self, kernel: Kernel, number: int) -> None:
-        """Write a kernel as a function of its own: Numba is slow to compile long functions.
-
-        Kernels that differ in their buffers only, as the steps of a recurrent network do, are one
-        function; where the buffers begin are its arguments.
-        """
-        outer = self.lines, self.used, self.before, self.indent
-        self.lines, self.used, self.before, self.indent = [], {}, [], 0
-        self._commented(kernel, number)
-        body, self.lines = self.lines, []
-        self._places(1, list(self.used), with_rows=True)
-        head, used, before = self.lines, self.used, self.before
-        self.lines, self.used, self.before, self.indent = outer
-        held = {n.dtype for n in used if n in self.plan.start or n in self.plan.shares}
-        arguments = [name for kind, name in ARENAS.items() if kind in held]
-        given = [n for n in used if n in self.program.inputs or n in self.outs]
-        self.used |= dict.fromkeys(given)
-        arguments += [self.name(n) for n in given]
-        arguments += ["low", "high", "part"] if self.cut else []
-        arguments += sorted(self.routines)
-        starts = [m[2] for line in head if (m := _START.match(line))]
-        head = [_START.sub(rf"\g<1>at_{k}_", line) for k, line in enumerate(head)]
-        places = [f"at_{k}_" for k in range(len(head))]
-        text = [*head, *before, *body]
-        key = (tuple(arguments), _anonymous(text))
-        if key not in self.known:
-            self.known[key] = f"kernel_{number}"
-            define = f"def kernel_{number}({', '.join([*arguments, *places])}):"
-            self.functions += [f"@njit({OPTIONS})", define, *text, "", ""]
-        self.emit(1, f"{self.known[key]}({', '.join([*arguments, *starts])})")
-
-    def _section(self, region: Region, rows: int, block: int) -> None:
-        """Write which rows this part takes, and the loop over blocks of them, if any."""
-        first, last = f"part * {rows} // {region.parts}", f"(part + 1) * {rows} // {region.parts}"
-        if not block:
-            self.emit(1, f"low, high = {first}, {last}")
-            return
-        self.emit(1, f"last = {last}")
-        self.emit(1, f"for low in range({first}, last, {block}):")
-        self.emit(2, f"high = {'low + 1' if block == 1 else f'min(low + {block}, last)'}")
-        if not self.long:
-            for n, home in self.schedule.private.items():
-                if home is region and self.schedule.rows[self.fused.kernel_of[n]] == rows:
-                    self._own_rows(2, n)
-
-    def _places(self, depth: int, nodes: list[Node], with_rows: bool = False) -> None:
-        """Write where buffers are, and where this part's own are."""
-        own = [n for n in nodes if self.crosses(n)]
-        self._views(depth, [n for n in nodes if n not in own])
-        for n in own:
-            start, step = self.plan.shares[n]
-            view = f"view({ARENAS[n.dtype]}, {start} + {step}*part, {max(n.size, 1)})"
-            self.emit(depth, f"{self.name(n)}_part_ = {view}  # {n.dtype.name}{list(n.shape)}")
-        for n in nodes if with_rows else []:
-            if n in self.schedule.private:
-                self._own_rows(depth, n)
-
-    def _views(self, depth: int, nodes: Iterable[Node]) -> None:
-        """Write where buffers are."""
-        for n in nodes:
-            if n in self.plan.start and n not in self.outs:
-                begin, count = self.plan.start[n], max(n.size, 1)
-                view = f"view({ARENAS[n.dtype]}, {begin}, {count})"
-                self.emit(depth, f"{self.name(n)} = {view}  # {n.dtype.name}{list(n.shape)}")
-
-    def _begin_sums(self, region: Region) -> None:
-        """Begin this part's own sums over rows."""
-        for group in (g for g in self.plan.sums if g.region is region):
-            at = f"{group.start} + {group.step}*part"
-            self.emit(1, f"sums_ = view({ARENAS[group.dtype]}, {at}, {group.step})")
-            for (first, last), nodes in _runs(group):
-                self.emit(1, f"for i in range({first}, {last}):")
-                self.emit(2, f"sums_[i] = {self.start_of(nodes[0])}")
-
-    def _own_rows(self, depth: int, n: Node) -> None:
-        """Write where a part's own rows of a buffer are, as if the buffer were whole."""
-        start, step = self.plan.shares[n]
-        rows = self.schedule.rows[self.fused.kernel_of[n]]
-        at = f"{start} + {step}*part - {times(n.size // rows, 'low')}"
-        shape = f"{n.dtype.name}{list(n.shape)}, some rows"
-        self.emit(depth, f"{self.name(n)} = view({ARENAS[n.dtype]}, {at}, {n.size})  # {shape}")
-
-    def _together(self, region: Region) -> list[str]:
-        """Return the lines that combine what each part left of the sums, always in order."""
-        self.used, self.indent = {}, 1
-        outer, self.lines = self.lines, []
-        for group in (g for g in self.plan.sums if g.region is region):
-            count = f"{group.start}, {group.step * region.parts}"
-            self.emit(1, f"sums_ = view({ARENAS[group.dtype]}, {count})  # of all parts")
-            self.emit(1, f"for part in range(1, {region.parts}):")
-            for (first, last), nodes in _runs(group):
-                self.emit(2, f"for i in range({first}, {last}):")
-                value = self.combined(nodes[0], "sums_[i]", f"sums_[{group.step}*part + i]")
-                self.emit(3, f"sums_[i] = {value}")
-            for n, at in group.nodes.items():
-                if n in self.outs:
-                    self.emit(1, f"for i in range({max(n.size, 1)}):")
-                    self.emit(2, f"{self.name(n)}[i] = sums_[{at} + i]")
-        found, self.lines, self.indent = self.lines, outer, 0
-        return found
 
     def _comment(self, k: int, kernel: Kernel) -> list[str]:
         lines = [f"kernel {k}: {kernel.kind} over {list(kernel.domain)}"]
@@ -379,56 +267,6 @@ class Writer(Nests, Products, Singles):
             self._now(2, n, f"addresses[{now}]", self.out(k))
         self.lines += step
         self.emit(1, "return 0")
-
-
-def _anonymous(lines: Sequence[str]) -> str:
-    """Return text without comments, its names replaced by numbers in the order they appear."""
-    numbers: dict[str, str] = {}
-    text = "\n".join(line.partition("#")[0].rstrip() for line in lines)
-    return _NAME.sub(
-        lambda m: m[0] if m[0] in RESERVED else numbers.setdefault(m[0], f"_{len(numbers)}"), text
-    )
-
-
-def _tabulated(lines: list[str], start: int) -> tuple[list[str], list[int]]:
-    """Return lines with long stretches of calls of kernels as loops over a table, and the table.
-
-    A row of the table is which kernel, and where its buffers begin; it stands at `start` in the
-    arena of integers.
-    """
-    found: list[str] = []
-    table: list[int] = []
-    for calls, run in itertools.groupby(lines, key=lambda line: bool(_CALL.fullmatch(line))):
-        stretch = list(run)
-        if not calls or len(stretch) < MANY:
-            found += stretch
-            continue
-        kinds: dict[str, tuple[int, int]] = {}
-        begin = start + len(table)
-        for line in stretch:
-            name, arguments = _CALL.fullmatch(line).groups()  # type: ignore[union-attr]
-            parts = arguments.split(", ")
-            numbers = [int(a) for a in parts if a.isdigit()]
-            call = ", ".join([f"{name}(" + parts[0], *(a for a in parts[1:] if not a.isdigit())])
-            kinds.setdefault(call, (len(kinds), len(numbers)))
-            table += [kinds[call][0], *numbers]
-        indent = " " * (len(stretch[0]) - len(stretch[0].lstrip()))
-        found.append(f"{indent}# {len(stretch)} calls of kernels, by a table of their buffers")
-        found.append(f"{indent}at_ = {begin}")
-        found.append(f"{indent}for _ in range({len(stretch)}):")
-        for call, (k, count) in kinds.items():
-            given = "".join(f", {ARENAS[INT64]}[at_ + {q + 1}]" for q in range(count))
-            found.append(f"{indent}    {'elif' if k else 'if'} {ARENAS[INT64]}[at_] == {k}:")
-            found.append(f"{indent}        {call}{given})")
-            found.append(f"{indent}        at_ += {count + 1}")
-    return found, table
-
-
-def _runs(group: Shares) -> Iterator[tuple[tuple[int, int], list[Node]]]:
-    """Yield the stretches of sums that begin with the same number, and the nodes in them."""
-    for _, run in itertools.groupby(group.nodes, key=lambda n: n.primitive.combine):
-        nodes = list(run)
-        yield (group.nodes[nodes[0]], group.nodes[nodes[-1]] + max(nodes[-1].size, 1)), nodes
 
 
 def _type(kind: Dtype) -> str:

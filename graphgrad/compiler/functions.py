@@ -1,0 +1,116 @@
+"""Long programs in kernel text: kernels as functions, equal ones once, calls as a table.
+
+Numba is slow to compile long functions. And an unrolled graph, of a recurrent network for example,
+has thousands of kernels that are the same but for their buffers.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from graphgrad.compiler.fuse import Kernel
+from graphgrad.compiler.shares import Parts
+from graphgrad.compiler.text import ARENAS, RESERVED
+from graphgrad.dtypes import INT64
+
+__all__ = ["OPTIONS", "Functions", "tabulated"]
+
+OPTIONS = 'cache=True, error_model="numpy", fastmath={"contract"}'
+MANY = 20
+"""Calls of kernels in a row from which on they are a table and a loop."""
+_NAME = re.compile(r"[A-Za-z_]\w*")
+_CALL = re.compile(r" *(kernel_\d+)\((.*)\)")
+_START = re.compile(r"( *\w+ = view\(\w+, )(\d+)(?=[ ,])")
+
+
+@dataclass
+class Functions(Parts):
+    """Writes kernels as functions.
+
+    Attributes:
+        functions: their lines.
+        known: their names, by arguments and text.
+    """
+
+    functions: list[str] = field(default_factory=list)
+    known: dict[tuple[tuple[str, ...], str], str] = field(default_factory=dict)
+
+    def _commented(self, kernel: Kernel, number: int) -> None:
+        raise NotImplementedError
+
+    def _as_function(self, kernel: Kernel, number: int) -> None:
+        """Write a kernel as a function of its own: Numba is slow to compile long functions.
+
+        Kernels that differ in their buffers only, as the steps of a recurrent network do, are one
+        function; where the buffers begin are its arguments.
+        """
+        outer = self.lines, self.used, self.before, self.indent
+        self.lines, self.used, self.before, self.indent = [], {}, [], 0
+        self._commented(kernel, number)
+        body, self.lines = self.lines, []
+        self._places(1, list(self.used), with_rows=True)
+        head, used, before = self.lines, self.used, self.before
+        self.lines, self.used, self.before, self.indent = outer
+        held = {n.dtype for n in used if n in self.plan.start or n in self.plan.shares}
+        arguments = [name for kind, name in ARENAS.items() if kind in held]
+        given = [n for n in used if n in self.program.inputs or n in self.outs]
+        self.used |= dict.fromkeys(given)
+        arguments += [self.name(n) for n in given]
+        arguments += ["low", "high", "part"] if self.cut else []
+        arguments += sorted(self.routines)
+        starts = [m[2] for line in head if (m := _START.match(line))]
+        head = [_START.sub(rf"\g<1>at_{k}_", line) for k, line in enumerate(head)]
+        places = [f"at_{k}_" for k in range(len(head))]
+        text = [*head, *before, *body]
+        key = (tuple(arguments), _anonymous(text))
+        if key not in self.known:
+            self.known[key] = f"kernel_{number}"
+            define = f"def kernel_{number}({', '.join([*arguments, *places])}):"
+            self.functions += [f"@njit({OPTIONS})", define, *text, "", ""]
+        self.emit(1, f"{self.known[key]}({', '.join([*arguments, *starts])})")
+
+
+def _anonymous(lines: Sequence[str]) -> str:
+    """Return text without comments, its names replaced by numbers in the order they appear."""
+    numbers: dict[str, str] = {}
+    text = "\n".join(line.partition("#")[0].rstrip() for line in lines)
+    return _NAME.sub(
+        lambda m: m[0] if m[0] in RESERVED else numbers.setdefault(m[0], f"_{len(numbers)}"), text
+    )
+
+
+def tabulated(lines: list[str], start: int) -> tuple[list[str], list[int]]:
+    """Return lines with long stretches of calls of kernels as loops over a table, and the table.
+
+    A row of the table is which kernel, and where its buffers begin; it stands at `start` in the
+    arena of integers.
+    """
+    found: list[str] = []
+    table: list[int] = []
+    for calls, run in itertools.groupby(lines, key=lambda line: bool(_CALL.fullmatch(line))):
+        stretch = list(run)
+        if not calls or len(stretch) < MANY:
+            found += stretch
+            continue
+        kinds: dict[str, tuple[int, int]] = {}
+        begin = start + len(table)
+        for line in stretch:
+            name, arguments = _CALL.fullmatch(line).groups()  # type: ignore[union-attr]
+            parts = arguments.split(", ")
+            numbers = [int(a) for a in parts if a.isdigit()]
+            call = ", ".join([f"{name}(" + parts[0], *(a for a in parts[1:] if not a.isdigit())])
+            kinds.setdefault(call, (len(kinds), len(numbers)))
+            table += [kinds[call][0], *numbers]
+        indent = " " * (len(stretch[0]) - len(stretch[0].lstrip()))
+        found.append(f"{indent}# {len(stretch)} calls of kernels, by a table of their buffers")
+        found.append(f"{indent}at_ = {begin}")
+        found.append(f"{indent}for _ in range({len(stretch)}):")
+        for call, (k, count) in kinds.items():
+            given = "".join(f", {ARENAS[INT64]}[at_ + {q + 1}]" for q in range(count))
+            found.append(f"{indent}    {'elif' if k else 'if'} {ARENAS[INT64]}[at_] == {k}:")
+            found.append(f"{indent}        {call}{given})")
+            found.append(f"{indent}        at_ += {count + 1}")
+    return found, table
