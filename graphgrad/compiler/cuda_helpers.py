@@ -15,7 +15,8 @@ from math import (
 )
 
 from numba import cuda
-from numpy import bool_, float32, float64, floor, int64, uint32 as u32, uint64
+from numba.cuda.libdevice import floor, floorf
+from numpy import bool_, float32, float64, int64, uint32 as u32, uint64
 """
 
 _SIMULATED = """\
@@ -28,7 +29,7 @@ from numpy import (
 )
 from scipy.special import erf, erfc
 
-u32 = int
+floorf, u32 = floor, int
 """
 
 _PHILOX = '''

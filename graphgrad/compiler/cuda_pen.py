@@ -27,9 +27,10 @@ DEVICE_ARENAS = {
     dtypes.BOOL: "b8",
 }
 WORDS = """
-    acc ahead at b8 bad best bests block bool_ by column cuda end f32 f64 far first half i64 inf
-    inner known lane left left_at lefts more near other part philox place places product r rest
-    right right_at rights row rows s same second slot step t thread total u32 uint64 value x y
+    acc ahead at b8 bad best bests block bool_ by column cuda end f32 f64 far first floor floorf
+    half i64 inf inner known lane left left_at lefts more near other part philox place places
+    product r rest right right_at rights row rows s same second slot step t thread total u32
+    uint64 value x y
 """
 """Names that the text uses itself."""
 LARGEST = 2**31 - 1
@@ -134,6 +135,13 @@ class CudaPen(Nests):
         if is_literal(view.root) and view.root not in self.plan.start:
             return self.literal(view.root)
         return self.entry(view.root, index(strides, view.offset, letters))
+
+    def expression(self, node: Node, operands: Sequence[str]) -> str:
+        """Return the scalar code of an elementwise node."""
+        text = super().expression(node, operands)
+        # NumPy's floor is none of the functions that Numba knows on a GPU
+        narrow = dtypes.FLOAT32 in (node.dtype, *(x.dtype for x in node.inputs))
+        return text.replace("floor(", "floorf(") if narrow else text
 
     def scratch(self, dtype: Dtype, count: int) -> int:
         """Return where so many entries for unfinished sums begin, in the scratch of a type."""

@@ -221,11 +221,10 @@ def sums(say, small):
 
 
 def data(work, batch):
-    """Return inputs, targets and parameters of a work, as cpu.py does, at another batch size."""
-    cpu = load("cpu")
+    """Return inputs, targets and parameters of a work, as in cpu.py, at another batch size."""
     if work == "chain":
         return np.random.default_rng(0).standard_normal(batch, np.float32), None, []
-    x, y, start = cpu.data(work)
+    x, y, start = load("peers").data(work)
     rows = np.arange(batch) % len(x)
     rng = np.random.default_rng(1)
     noise = rng.standard_normal((batch, *x.shape[1:])).astype(np.float32)
@@ -424,20 +423,20 @@ def jax_part(say, small):
     import jax
 
     jax.config.update("jax_default_matmul_precision", "float32")
-    cpu = load("cpu")
     for name, (work, batch) in WORKS.items():
         try:
             given = data(work, min(batch, 64) if small else batch)
-            cpu.data = lambda _, given=given: given
-            say(_jax_work(jax, cpu, name, work))
+            peers = load("peers")
+            peers.data = lambda _, given=given: given
+            say(_jax_work(jax, peers, name, work))
         except Exception as problem:
             say({"what": name, "error": f"{type(problem).__name__}: {problem}"[:500]})
 
 
-def _jax_work(jax, cpu, name, work):
+def _jax_work(jax, peers, name, work):
     begin = time.perf_counter()
     waiting = jax.block_until_ready
-    step = cpu.jax_step(work)
+    step = peers.jax_step(work)
     loss = float(step())
     first = time.perf_counter() - begin
     row = {"what": name, "first_s": first, "loss": loss}
