@@ -416,6 +416,11 @@ def softmax_cross_entropy(logits: Any, target: Any, axis: int = -1) -> Any:
             order.insert(k, _ndim(logits) - 1)
             y = y.transpose(order)
     else:
+        if y.dtype.kind == "f" and len(y.shape) == _ndim(logits) - 1 and len(y.shape):
+            raise DtypeError(
+                f"softmax_cross_entropy: targets of shape {y.shape} are {y.dtype}; expected the "
+                f"numbers of the classes as integers: for a variable, dtype='int64'"
+            )
         y = _like(y, logits)
         if y.shape != logits.shape:
             raise ShapeError(
