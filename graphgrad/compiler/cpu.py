@@ -67,8 +67,10 @@ class CpuRuntime:
         count_ = self._outputs_at + 2 * len(program.outputs) + 1
         self._single, self._many = np.zeros((2, count_), np.int64)
         runner = module.run.address if hasattr(module, "run") else 0
+        # SciPy takes a while to import, so only who multiplies large matrices does
+        routines = [address(n) if self._calls_blas else 0 for n in ("sgemm", "dgemm")]
         crew = pool(helpers, threads) if runner else 0
-        fixed = [*map(_address, self._arenas), crew, runner, address("sgemm"), address("dgemm")]
+        fixed = [*map(_address, self._arenas), crew, runner, *routines]
         self._single[: len(fixed)] = self._many[: len(fixed)] = fixed
         self._rooms = [_room(n) for n in program.inputs]
         self._results = [_room(n) for n in program.outputs]
