@@ -21,6 +21,7 @@ from graphgrad.proof.domains import conditions
 from graphgrad.proof.latex_rows import inside, partial_latex
 from graphgrad.proof.marks import Pair, latex_of, letter
 from graphgrad.proof.notation import Notation
+from graphgrad.proof.numerals import rational
 from graphgrad.proof.sigmoids import SIGMA, readable, sigmoid_argument, signed, with_sigmoids
 from graphgrad.proof.signs import signs_out
 from graphgrad.proof.texts import HEAVY, latex, text
@@ -31,7 +32,7 @@ __all__ = ["Formulas", "Shown"]
 
 SHORT = 200
 """Operations of a whole derivative that is worth printing."""
-PLAIN = 80
+PLAIN = 50
 """Operations of a derivative that may be short in the variables."""
 LONGEST = 120
 """Characters of a whole derivative that is shown."""
@@ -77,8 +78,10 @@ class Formulas:
         if not self._seconds:
             return Shown(self._size, "")
         tex = {"where": partial_latex(*(latex_name(self.words.names[n]) for n in (self.y, x)))}
-        formula = self._written(self._derivative(x), x)
-        rule = self._written(self._gradient(x), x) or self._by_letters(x)
+        derivative, lettered = self._derivative(x)
+        formula = self._written(derivative, x)
+        rule = (lettered and self._by_letters(x)) or self._written(self._gradient(x), x)
+        rule = rule or self._by_letters(x)
         tex |= {"formula": formula.latex} if formula else {}
         tex |= {"rule": rule.latex} if rule else {}
         shown = (formula.text if formula else self._size, rule.text if rule else self._nodes(x))
@@ -110,12 +113,12 @@ class Formulas:
                 below = sigmoid_argument(e)
                 if below is not None:
                     sigmoids.setdefault(SIGMA(below.xreplace(known)), s)
-                elif (-e if e.could_extract_minus_sign() else e).args and e not in known:
+                elif not _plain(e) and e not in known:
                     known |= {-e: -s, e: s}
         return known, sigmoids
 
-    def _derivative(self, x: Node) -> Any:
-        """Return SymPy's derivative towards x, or its first entry, in letters where it is long."""
+    def _derivative(self, x: Node) -> tuple[Any, bool]:
+        """Return SymPy's derivative towards x, or its first entry; and whether it is in letters."""
 
         def plain() -> Any:
             return _beside_jumps(sp.diff(self._total, self.parts[x].ravel()[0]))
@@ -125,15 +128,15 @@ class Formulas:
             return readable(derivative.xreplace(known)).xreplace(sigmoids)
 
         if self._total is None or not x.size:
-            return None
+            return None, False
         derivative = attempt(plain, self._seconds)
         if derivative is None or derivative.has(sp.Derivative, sp.Subs):
-            return None
+            return None, False
         if derivative.count_ops() <= PLAIN:
             shown = readable(derivative)
             if len(text(shown)) <= LONGEST:
-                return shown
-        return attempt(lettered, self._seconds)
+                return shown, False
+        return attempt(lettered, self._seconds), True
 
     def _gradient(self, x: Node) -> Any:
         """Return the gradient graph towards x, or its first entry, as an expression, if short."""
@@ -170,7 +173,8 @@ class Formulas:
         gradient = self.whole.gradients.get(x)
         if gradient is None or tree_size([gradient], self.order)[0] > LONGEST * gradient.size:
             return None
-        letters = {n: self.words.names[n] for n in self.order if n.inputs}
+        inner = [n for n in self.order if n.inputs and rational(n) is None]
+        letters = {n: self.words.names[n] for n in inner}
         if self.whole.cotangent is not None:
             letters[self.whole.cotangent] = "g"
         marks = {n: letter(name, latex_name(name)) for n, name in letters.items()}
@@ -193,6 +197,11 @@ class Formulas:
             return ""
         nodes = len(set(ancestors(self.whole.gradients[x])) - set(self.order))
         return f"(too long: a graph of {nodes:,} nodes; gg.draw shows that of gg.grad)"
+
+
+def _plain(e: Any) -> bool:
+    """Return whether an expression is as short as a letter, and cancels better: −y, 1 − p."""
+    return not (-e).args or (e.is_Add and len(e.args) == 2 and e.args[0].is_number) or not e.args
 
 
 def _beside_jumps(e: Any) -> Any:

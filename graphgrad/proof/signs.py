@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from graphgrad.graph import Node, ancestors, apply
+from graphgrad.graph import CONSTANT, Node, ancestors, apply, const
 
 __all__ = ["signs_out"]
 
@@ -30,7 +30,9 @@ def signs_out(root: Node, known: Collection[Node] = ()) -> Node:
     found: dict[Node, tuple[bool, Node]] = {}
     for node in ancestors(root):
         if node in known or not node.inputs:
-            found[node] = False, node
+            below = node.primitive is CONSTANT and node.size == 1 and float(node._value.item()) < 0
+            plain = below and node not in known and not node.name
+            found[node] = (True, const(-node._value, node.dtype)) if plain else (False, node)
         else:
             found[node] = _signed(node, [found[x] for x in node.inputs])
     minus, bare = found[root]

@@ -17,6 +17,7 @@ from graphgrad.explain.latex import latex_name
 from graphgrad.explain.names import pretty
 from graphgrad.explain.numbers import latex_number
 from graphgrad.proof.marks import Pair
+from graphgrad.proof.orders import decimal, fraction, natural, ordered
 
 __all__ = ["HEAVY", "LONGEST", "latex", "shortened", "text", "tidy"]
 
@@ -25,7 +26,6 @@ LONGEST = 72
 HEAVY = 200
 """Operations of a formula that is worth printing at all."""
 _SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
-_NUMBER = re.compile("[0-9]+|[₀-₉]+")
 _HOLE = re.compile("\ue000(\\d+)\ue001")
 
 
@@ -63,7 +63,7 @@ class _Text(StrPrinter):  # type: ignore[misc]
         return f"{sign}{top}/({bottom})" if len(below) > 1 else f"{sign}{top}/{bottom}"
 
     def _factor(self, e: Any) -> str:
-        if e.is_Rational and _decimal(e, self.decimals):
+        if e.is_Rational and decimal(e, self.decimals):
             return self._print(e)
         return self.parenthesize(e, 50, strict=False) if not e.is_Pow else self._print(e)
 
@@ -95,7 +95,7 @@ class _Text(StrPrinter):  # type: ignore[misc]
     _print_Min = _print_Max
 
     def _print_Rational(self, e: Any) -> str:  # noqa: N802
-        return (_decimal(e, self.decimals) or f"{e.p}/{e.q}").replace("-", "−")
+        return (decimal(e, self.decimals) or f"{e.p}/{e.q}").replace("-", "−")
 
     def _print_Integer(self, e: Any) -> str:  # noqa: N802
         return str(e.p).replace("-", "−")
@@ -141,74 +141,6 @@ def tidy(e: Any) -> Any:
     return sp.powsimp(e, combine="exp") if any(p.exp.free_symbols for p in powers) else e
 
 
-def ordered(e: Any) -> list[Any]:
-    """Return the terms of a sum as people write them: w·x + b, 1 + exp(−x), 1 − x².
-
-    Positive terms come first, then those of higher degree; a number comes last in a polynomial
-    and else first.
-    """
-    terms = e.as_ordered_terms(order="grlex")
-    plain = all(t.is_number or t.is_polynomial() for t in terms)
-    return sorted(
-        terms, key=lambda t: (t.could_extract_minus_sign(), not plain and not t.is_number)
-    )
-
-
-def factors(e: Any) -> list[Any]:
-    """Return the factors of a product as people write them: x·σ(u)·(1 − σ(u))·(w + b)."""
-    found = e.as_ordered_factors()
-    sums = [f for f in found if f.is_Add]
-    listed = []
-    for f in found:
-        if not f.is_Add:
-            listed.append(f)
-            if 1 - f in sums:
-                sums.remove(1 - f)
-                listed.append(1 - f)
-    return listed + sums
-
-
-def fraction(e: Any, decimals: bool) -> tuple[bool, list[Any], list[Any]]:
-    """Return whether a product has a minus sign, its factors, and those below the line."""
-    minus = e.could_extract_minus_sign()
-    above, below, number = [], [], sp.Integer(1)
-    for factor in factors(-e if minus else e):
-        if factor.is_Rational:
-            number = factor
-        elif factor.is_Pow and factor.exp.is_Rational and factor.exp < 0:
-            below.append(1 / factor)
-        else:
-            above.append(factor)
-    if _decimal(number, decimals and not below):
-        return minus, [number, *above], below
-    above[:0] = [sp.Integer(number.p)] if number.p != 1 else []
-    below[:0] = [sp.Integer(number.q)] if number.q != 1 else []
-    return minus, above, below
-
-
-def _decimal(e: Any, always: bool = False) -> str:
-    """Return a rational number that people write with a point, as 0.01; "" for 1/3 and 1/4.
-
-    Args:
-        e: the number.
-        always: 1/4 too is 0.25, as in formulas whose own numbers have points.
-    """
-    if e.q == 1 or (e.q % 10 and not always):
-        return ""
-    shown = repr(float(e))
-    short = len(shown) <= 8 or e.q % 10 == 0
-    return shown.replace("e-0", "e-") if short and sp.Rational(shown) == e else ""
-
-
-def _natural(e: Any) -> tuple[Any, dict[Any, Any]]:
-    """Return an expression whose letters sort as people count, w₂ before w₁₁; and their meaning."""
-    found = {s: _NUMBER.sub(lambda m: m[0].zfill(4), s.name) for s in e.free_symbols}
-    letters = {s: s.func(n, **s.assumptions0) for s, n in found.items() if n != s.name}
-    if len(set(found.values())) < len(found):
-        return e, {}
-    return e.xreplace(letters), {new: old for old, new in letters.items()}
-
-
 def text(e: Any, names: Mapping[Any, str] | None = None, decimals: bool = False) -> str:
     """Return an expression as text.
 
@@ -223,7 +155,7 @@ def text(e: Any, names: Mapping[Any, str] | None = None, decimals: bool = False)
         ('1 − tanh(x)²', '−x/(2·y)', 'exp(−x)·|x|')
     """
     printer = _Text(decimals)
-    e, letters = _natural(e)
+    e, letters = natural(e)
     template = printer.doprint(e)
     known = names or {}
 
@@ -263,7 +195,7 @@ def latex(e: Any, names: Mapping[Any, str | Pair] | None = None, decimals: bool 
         >>> print(latex(sp.Symbol("x") * sp.Rational(3, 10)))
         0.3 x
     """
-    e, letters = _natural(e)
+    e, letters = natural(e)
     symbols = {s: _set(_shown(letters.get(s, s), names or {})) for s in e.free_symbols}
     return _Latex(symbols, decimals).doprint(e)
 
@@ -304,8 +236,8 @@ class _Latex(LatexPrinter):  # type: ignore[misc]
         return made or "1"
 
     def _print_Rational(self, e: Any) -> str:  # noqa: N802
-        decimal = _decimal(e, self.decimals)
-        return latex_number(float(e), 8) if decimal else super()._print_Rational(e)
+        short = decimal(e, self.decimals)
+        return latex_number(float(e), 8) if short else super()._print_Rational(e)
 
     def _print_Heaviside(self, e: Any, exp: Any = None) -> str:  # noqa: N802
         shown = rf"\operatorname{{step}}\left({self._print(e.args[0])}\right)"
