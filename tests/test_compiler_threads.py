@@ -112,6 +112,24 @@ def test_wide_products_are_shared_by_columns(shared, monkeypatch):
     f.check(*data)
 
 
+def test_an_index_out_of_bounds_is_an_error_in_any_thread_and_updates_nothing(shared):
+    W, at = gg.var("W", np.ones((10, 4))), gg.var("at", shape=(9,), dtype="int64")
+    h = gg.tanh(gg.take(W, at, axis=0))
+    shared(threads=3)
+    f = gg.compile([h], [at], {W: W - gg.grad(gg.sum(h), W)})
+    assert "which == 0" in f.source
+    before = W.value
+    for wrong in (10, -11):
+        for place in (0, 8):
+            rows = np.zeros(9, int)
+            rows[place] = wrong
+            with pytest.raises(IndexError, match="out of bounds"):
+                f(rows)
+            assert np.array_equal(W.value, before)
+    f(np.array([0, 1, 2, 3, 4, 5, 6, 9, -1]))
+    assert not np.array_equal(W.value, before)
+
+
 def test_uneven_rows_and_more_threads_than_rows(shared):
     x = gg.var("x", shape=(7, 3))
     y = gg.exp(x) * 2

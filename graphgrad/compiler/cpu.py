@@ -17,8 +17,8 @@ from graphgrad.compiler.memory import Plan, plan
 from graphgrad.compiler.origins import Run
 from graphgrad.compiler.program import Program
 from graphgrad.compiler.regions import Schedule, schedule
-from graphgrad.compiler.source import PER_INPUT, SLOTS, Written, write
-from graphgrad.compiler.text import ARENAS
+from graphgrad.compiler.source import PER_INPUT, Written, write
+from graphgrad.compiler.text import ARENAS, ROWS, SLOTS
 from graphgrad.compiler.threads import count, pool
 from graphgrad.dtypes import INT64
 from graphgrad.graph import Node
@@ -115,7 +115,7 @@ class CpuRuntime:
         rooms = [np.empty(n.shape if rows else 0, n.dtype)
                  for n, rows in zip(nodes, feed.by_rows, strict=True)]  # fmt: skip
         table = self._many
-        table[SLOTS - 1] = _address(feed.rows)
+        table[ROWS] = _address(feed.rows)
         for k, (x, room) in enumerate(zip(feed.data, rooms, strict=True)):
             at = SLOTS + PER_INPUT * k
             table[at : at + 3] = _address(x), _address(room), int(feed.by_rows[k])

@@ -61,6 +61,7 @@ class Functions(Parts):
         arguments += [self.name(n) for n in given]
         arguments += ["low", "high", "part"] if self.cut else []
         arguments += sorted(self.routines)
+        arguments += ["addresses"] if kernel.kind in ("gather", "scatter") else []
         starts = [m[2] for line in head if (m := _START.match(line))]
         head = [_START.sub(rf"\g<1>at_{k}_", line) for k, line in enumerate(head)]
         places = [f"at_{k}_" for k in range(len(head))]

@@ -25,7 +25,7 @@ from numba.extending import intrinsic
 from numba.np.arrayobj import make_array, populate_array
 from numpy import float32, float64, floor, int64
 
-ROWS = 8
+ROWS, FLAG = 8, 9
 
 
 @intrinsic
@@ -348,11 +348,13 @@ def batch(addresses, at, step, count, width, kind):
 
 
 @njit(cache=True)
-def checked(at, size):
+def checked(at, size, addresses):
+    """Return an index, counted from the end if it is negative; one out of bounds is noted."""
     if at < 0:
         at += size
     if at < 0 or at >= size:
-        raise IndexError("an index is out of bounds")
+        addresses[FLAG] = 1
+        return 0
     return at
 
 

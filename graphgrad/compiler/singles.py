@@ -98,7 +98,7 @@ class Singles(Pen):
         depth = 1 + len(loops.sizes)
         spot = index(loops.strides[2], positions.offset)
         count = node.shape[axis] if scatter else x.shape[axis]
-        self.emit(depth, f"at = checked({self.name(positions.root)}[{spot}], {count})")
+        self.emit(depth, f"at = checked({self.name(positions.root)}[{spot}], {count}, addresses)")
         far = join(index(loops.strides[0], 0 if scatter else source.offset), f"{big[axis]}*at")
         near = index(loops.strides[1], source.offset if scatter else 0)
         y, v = self.name(node), self.name(source.root)

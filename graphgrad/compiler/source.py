@@ -19,18 +19,15 @@ from graphgrad.compiler.products import Products
 from graphgrad.compiler.program import Program
 from graphgrad.compiler.regions import Region, Schedule
 from graphgrad.compiler.singles import Singles
-from graphgrad.compiler.text import ARENAS, LETTERS, Loops, index, times
+from graphgrad.compiler.text import ARENAS, FLAG, LETTERS, SLOTS, Loops, index, times
 from graphgrad.compiler.views import contiguous
 from graphgrad.dtypes import INT64, Dtype
 from graphgrad.errors import CompileError
 from graphgrad.explain.formulas import fill, operation_template
 from graphgrad.graph import Node
 
-__all__ = ["PER_INPUT", "SLOTS", "Written", "write"]
+__all__ = ["PER_INPUT", "Written", "write"]
 
-SLOTS = len(ARENAS) + 5
-"""Where the inputs begin in the table of addresses: after the arenas, the pool of threads, what
-they run, the two BLAS routines, and the row numbers."""
 LONG = 400
 """Nodes from which on every kernel is a function of its own."""
 PER_INPUT = 4
@@ -93,7 +90,7 @@ class Writer(Functions, Products, Singles):
         for k, region in enumerate(self.schedule.regions, 1):
             title = [f"        # group {k}"] if len(region.kernels) > 1 else []
             if region.parts == 1:
-                step += title + self._group(region, numbers)
+                step += title + self._group(region, numbers) + _stop_if_out_of_bounds(region)
                 held |= self.used
                 continue
             lines = self._group(region, numbers)
@@ -101,7 +98,7 @@ class Writer(Functions, Products, Singles):
             at = len(ARENAS)
             call = f"addresses[{at}], addresses[{at + 1}], {len(shared) - 1}, {region.parts}"
             step += [*title, f"        spread({call}, table)"]
-            step += self._together(region)
+            step += self._together(region) + _stop_if_out_of_bounds(region)
             held |= self.used
         step += self._ends()
         return step, shared, held | self.used
@@ -267,6 +264,17 @@ class Writer(Functions, Products, Singles):
             self._now(2, n, f"addresses[{now}]", self.out(k))
         self.lines += step
         self.emit(1, "return 0")
+
+
+def _stop_if_out_of_bounds(region: Region) -> list[str]:
+    """Return the lines that raise an error, before anything is updated with wrong numbers."""
+    if not any(k.kind in ("gather", "scatter") for k in region.kernels):
+        return []
+    return [
+        f"        if addresses[{FLAG}] != 0:",
+        f"            addresses[{FLAG}] = 0",
+        '            raise IndexError("an index is out of bounds")',
+    ]
 
 
 def _type(kind: Dtype) -> str:

@@ -12,7 +12,7 @@ from graphgrad.compiler.views import contiguous
 from graphgrad.graph import Node
 from graphgrad.shapes import Shape
 
-__all__ = ["ARENAS", "LETTERS", "RESERVED", "Loops", "enclosed", "index", "join", "level"]
+__all__ = ["ARENAS", "FLAG", "LETTERS", "RESERVED", "Loops", "enclosed", "index", "join", "level"]
 
 ARENAS = {
     dtypes.FLOAT64: "arena_float64",
@@ -20,6 +20,13 @@ ARENAS = {
     dtypes.INT64: "arena_int64",
     dtypes.BOOL: "arena_bool",
 }
+ROWS = len(ARENAS) + 4
+"""Where in the table of addresses row numbers stand: after the arenas, the pool of threads, what
+they run, and two BLAS routines."""
+FLAG = ROWS + 1
+"""Where a kernel notes that an index was out of bounds."""
+SLOTS = FLAG + 1
+"""Where the inputs begin."""
 LETTERS = "ijklmnpq"
 _WORDS = (
     "abs addresses at at_step best bool epoch high last low max min part range run sgemm dgemm "
