@@ -105,10 +105,10 @@ __all__ = [
     "PRIMITIVES", "Edge", "Node", "Primitive", "Tape", "ancestors", "argmax", "certificate",
     "check_gradient", "compile", "const", "conv2d", "conv2d_input", "conv2d_kernel", "derive",
     "draw", "errors", "evaluate", "expand", "film", "fold", "from_sympy", "functions", "grad",
-    "gradient", "hessian", "jacobian", "jvp", "ledger", "logsumexp", "matmul", "max", "mean", "min",
-    "mistakes", "nn", "ops", "outer", "over_samples", "parse", "parse_value", "play", "plots", "prod",
-    "random_uniform", "scatter_add", "scope", "step", "stepper", "sum", "take", "tape",
-    "to_networkx", "to_sympy", "var", "verify", "vjp", "windows",
+    "gradient", "hessian", "jacobian", "jvp", "ledger", "logsumexp", "matmul", "max", "mean",
+    "min", "mistakes", "nn", "ops", "outer", "over_samples", "parse", "parse_value", "play",
+    "plots", "prod", "random_uniform", "scatter_add", "scope", "step", "stepper", "sum", "take",
+    "tape", "to_networkx", "to_sympy", "var", "verify", "vjp", "windows",
 ]  # fmt: skip
 __all__ += functions.__all__ + ops.activation.__all__ + ops.arithmetic.__all__
 __all__ += ops.elementwise.__all__ + ops.shape.__all__

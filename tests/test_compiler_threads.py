@@ -58,7 +58,7 @@ def images(batch=6):
     rng = np.random.default_rng(1)
     x = gg.var("x", shape=(batch, 2, 8, 8))
     y = gg.var("y", shape=(batch,), dtype="int64")
-    k1, k2 = (gg.var(f"k{i}", rng.normal(size=s)) for i, s in ((1, (3, 2, 3, 3)), (2, (4, 3, 3, 3))))
+    k1, k2 = (gg.var("k", rng.normal(size=s)) for s in ((3, 2, 3, 3), (4, 3, 3, 3)))
     b, W = gg.var("b", rng.normal(size=(3, 1, 1))), gg.var("W", rng.normal(size=(16, 5)))
     h = gg.max_pool2d(gg.relu(gg.conv2d(x, k1, padding=1) + b), 2)
     h = gg.max_pool2d(gg.relu(gg.conv2d(h, k2, padding=1)), 2)
