@@ -253,9 +253,9 @@ def test_a_network_learns_the_same(train):
 def test_data_larger_than_the_device_come_in_parts(monkeypatch):
     whole = trained("cuda", by_epoch)
     parts = []
-    real = cuda_runtime.CudaRuntime._some_steps
+    real = cuda_runtime.CudaRuntime._begin
     monkeypatch.setattr(
-        cuda_runtime.CudaRuntime, "_some_steps",
+        cuda_runtime.CudaRuntime, "_begin",
         lambda self, feed: parts.append(feed.steps) or real(self, feed),
     )  # fmt: skip
     monkeypatch.setattr(cuda_runtime, "_free", lambda cuda: 0)

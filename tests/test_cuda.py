@@ -19,7 +19,7 @@ import pytest
 
 import graphgrad as gg
 from graphgrad.compiler import cuda_device
-from graphgrad.compiler.cuda import Text
+from graphgrad.compiler.cuda_text import Text
 from graphgrad.compiler.program import program
 from graphgrad.errors import CompileError, DeviceMemoryError, MissingDependencyError
 

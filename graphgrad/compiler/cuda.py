@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -20,82 +20,26 @@ from graphgrad.compiler.cache import load as load_module
 from graphgrad.compiler.cuda_device import (
     HARDWARE,
     SIMULATED,
-    Cut,
     Replay,
     allocate,
     device,
     quiet,
     simulated,
 )
+from graphgrad.compiler.cuda_launches import Launch, Written
 from graphgrad.compiler.cuda_pen import DEVICE_ARENAS
-from graphgrad.compiler.cuda_schedule import levels
-from graphgrad.compiler.cuda_source import Launch, Layout, Writer, Written
+from graphgrad.compiler.cuda_text import Text
 from graphgrad.compiler.feeding import Feed
-from graphgrad.compiler.fuse import Fused, fuse
-from graphgrad.compiler.memory import ALIGNMENT, Plan, outside, plan
 from graphgrad.compiler.origins import Run
 from graphgrad.compiler.program import Program
 from graphgrad.compiler.work import read, written
 from graphgrad.dtypes import INT64, Dtype
 from graphgrad.graph import Node
 
-__all__ = ["CudaRuntime", "Text"]
+__all__ = ["CudaRuntime"]
 
 CHUNK = 0.5
 """Share of the device's free memory that the data of an epoch may take at once."""
-
-
-class Text:
-    """A program as text for the GPU; needs no GPU.
-
-    Attributes:
-        fused, plan, layout: the kernels, where their buffers lie, where inputs and outputs do.
-        step: the text of a step, and its launches.
-    """
-
-    def __init__(self, program: Program, cut: Cut = HARDWARE, together: bool = True) -> None:
-        self.program, self.cut = program, cut
-        fused, found, times = levels(program, fuse(program))
-        self.fused: Fused = fused
-        self.plan: Plan = plan(program, fused, times)
-        self.layout = _layout(program, fused, self.plan)
-        self._stages = (program, fused, times, self.plan, "exact")
-        self.step: Written = self._writer().write(found, together)
-
-    def epoch(self, by_rows: Sequence[bool]) -> Written:
-        """Return the text of what surrounds each step of an epoch."""
-        writer = self._writer()
-        return writer.write_epoch(by_rows)
-
-    def _writer(self) -> Writer:
-        return Writer(*self._stages, grid=self.cut, layout=self.layout)
-
-
-def _layout(program: Program, fused: Fused, found: Plan) -> Layout:
-    """Put inputs and outputs behind the buffers of a plan; those of a type side by side."""
-    layout = Layout(sizes=dict(found.sizes))
-    straight = outside(program, fused)
-    looks_up = any(k.kind in ("gather", "scatter") for k in fused.kernels)
-    for kind in DEVICE_ARENAS:
-        step = ALIGNMENT // kind.itemsize
-        at = layout.sizes.get(kind, 0)
-        ends = [at]
-        for nodes, places in ((program.inputs, layout.inputs), (program.outputs, layout.outputs)):
-            places.extend([0] * (len(nodes) - len(places)))
-            for k, node in enumerate(nodes):
-                if node.dtype is kind:
-                    places[k] = at
-                    at += -(-max(node.size, 1) // step) * step
-            ends.append(at)
-        if kind is INT64 and looks_up:
-            layout.flag = at
-            at += step
-        layout.areas[kind] = (ends[0], ends[1], ends[1], at)
-        if at:
-            layout.sizes[kind] = at
-    found.start.update(dict(zip(program.inputs, layout.inputs, strict=True)))
-    found.start.update({n: layout.outputs[k] for n, k in straight.items()})
-    return layout
 
 
 class CudaRuntime:
@@ -233,7 +177,9 @@ class CudaRuntime:
         if flag < 0:
             return
         place = self._arenas[INT64][flag : flag + 1]
-        if place.copy_to_host(stream=self._stream)[0]:
+        noted = place.copy_to_host(stream=self._stream)
+        self._stream.synchronize()
+        if noted[0]:
             place.copy_to_device(np.zeros(1, np.int64), stream=self._stream)
             self._stream.synchronize()
             raise IndexError("an index is out of bounds")
@@ -242,34 +188,51 @@ class CudaRuntime:
 
     def epoch(self, feed: Feed) -> list[Any]:
         """Run once per batch and return the outputs of all steps, one below the other."""
-        outputs = self.program.outputs
-        results = [np.empty((feed.steps, *n.shape), n.dtype) for n in outputs]
-        for part in self._parts(feed):
-            for whole, some in zip(results, self._some_steps(part[1]), strict=True):
-                whole[part[0] : part[0] + part[1].steps] = some
+        results = [np.empty((feed.steps, *n.shape), n.dtype) for n in self.program.outputs]
+        begun: list[tuple[int, list[Any], list[Any]]] = []
+        for first, part in self._parts(feed):  # the next part is cut while this one runs
+            begun.append((first, *self._begin(part)))
+            if len(begun) > 1:
+                self._collect(results, *begun.pop(0))
+        for some in begun:
+            self._collect(results, *some)
         self._check()
         return results
 
-    def _parts(self, feed: Feed) -> list[tuple[int, Feed]]:
+    def _collect(self, results: list[Any], first: int, made: list[Any], _held: list[Any]) -> None:
+        """Wait for some steps and put their outputs where they belong."""
+        for whole, some in zip(results, made, strict=True):
+            if whole.size:
+                found = some.copy_to_host(stream=self._stream)
+                self._stream.synchronize()
+                count = found.size // (whole.size // len(whole))
+                whole[first : first + count] = found.reshape(count, *whole.shape[1:])
+
+    def _parts(self, feed: Feed) -> Iterator[tuple[int, Feed]]:
         """Cut an epoch whose data do not fit on the device into runs of steps that do."""
         free = _free(self._cuda) * CHUNK
-        made = sum(n.size * n.dtype.itemsize for n in self.program.outputs) * feed.steps
-        if sum(x.nbytes for x in feed.data) + made <= free or not feed.steps:
-            return [(0, feed)]
         ends = (*self.program.inputs, *self.program.outputs)
         each = max(1, sum(n.size * n.dtype.itemsize for n in ends))
-        count = max(1, int(free // each))
-        return [(s, _cut_out(feed, s, min(s + count, feed.steps)))
-                for s in range(0, feed.steps, count)]  # fmt: skip
+        made = sum(n.size * n.dtype.itemsize for n in self.program.outputs) * feed.steps
+        if sum(x.nbytes for x in feed.data) + made <= free or not feed.steps:
+            yield 0, feed
+            return
+        count = max(1, int(free / each / 2))  # two parts are there at a time
+        for first in range(0, feed.steps, count):
+            yield first, _cut_out(feed, first, min(first + count, feed.steps))
 
-    def _some_steps(self, feed: Feed) -> list[Any]:
+    def _begin(self, feed: Feed) -> tuple[list[Any], list[Any]]:
+        """Upload the data of some steps and launch them.
+
+        Returns:
+            Where their outputs will be, and all that must be held until they are there.
+        """
         by_rows = tuple(feed.by_rows)
         if by_rows not in self._epochs:
             self._epochs[by_rows] = self._loaded(self.text.epoch(by_rows))
         before, keep, tick = self._epochs[by_rows]
-        outputs = self.program.outputs
         sizes = [(max(x.size, 1), n.dtype) for x, n in zip(feed.data, self.program.inputs)]
-        sizes += [(max(feed.steps * n.size, 1), n.dtype) for n in outputs]
+        sizes += [(max(feed.steps * n.size, 1), n.dtype) for n in self.program.outputs]
         sizes += [(max(feed.rows.size, 1), INT64), (1, INT64)]
         arrays = allocate(self._cuda, sizes, self._stream)
         data, results = arrays[: len(feed.data)], arrays[len(feed.data) : -2]
@@ -277,7 +240,7 @@ class CudaRuntime:
         given = [*feed.data, feed.rows, np.zeros(1, np.int64)]
         for place, x in zip([*data, rows, step], given, strict=True):
             if x.size:
-                place.copy_to_device(x.reshape(-1), stream=self._stream)
+                place[: x.size].copy_to_device(x.reshape(-1), stream=self._stream)
         arenas = tuple(self._arenas.values())
 
         def one() -> None:
@@ -286,20 +249,15 @@ class CudaRuntime:
             keep(*arenas, *results, rows, step)
             tick(*arenas, rows, step)
 
-        self._repeat(one, feed.steps)
-        made = [y.copy_to_host(stream=self._stream) for y in results]
-        self._stream.synchronize()
-        return [
-            y[: feed.steps * n.size].reshape(feed.steps, *n.shape)
-            for y, n in zip(made, outputs, strict=True)
-        ]
+        return results, [*arrays, self._repeat(one, feed.steps)]
 
-    def _repeat(self, step: Callable[[], None], count: int) -> None:
-        """Make a step so many times; from the second on as a CUDA graph."""
+    def _repeat(self, step: Callable[[], None], count: int) -> Callable[[], None]:
+        """Make a step so many times, from the second on as a CUDA graph; return that."""
         for k in range(count):
             if k == 1:
                 step = self._recorded(step)
             step()
+        return step
 
     # -- times ------------------------------------------------------------------------------------
 

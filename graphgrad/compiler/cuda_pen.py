@@ -18,7 +18,7 @@ from graphgrad.compiler.views import View
 from graphgrad.dtypes import Dtype
 from graphgrad.graph import Node
 
-__all__ = ["DEVICE_ARENAS", "CudaPen", "Piece", "power_above"]
+__all__ = ["DEVICE_ARENAS", "OUTER", "CudaPen", "Piece", "power_above"]
 
 DEVICE_ARENAS = {
     dtypes.FLOAT64: "f64",
@@ -33,6 +33,8 @@ WORDS = """
     uint64 value x y
 """
 """Names that the text uses itself."""
+OUTER = [f"_{letter}" for letter in "abcdefgh"]
+"""Indices along a result's axes; no name of a user begins with an underscore."""
 LARGEST = 2**31 - 1
 """Entries up to which indices are 32 bits wide: wider ones cost the device several instructions."""
 
