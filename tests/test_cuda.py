@@ -164,7 +164,8 @@ def test_the_other_forms_become_ptx(monkeypatch, tmp_path):
     x, i = gg.var("x", shape=(70, 9)), gg.var("i", shape=(70,), dtype=int)
     step, y = gg.var("step", shape=(), dtype=int), gg.var("y", shape=(9, 200))
     nodes = [
-        gg.argmax(x, 1), gg.take(x, i), gg.scatter_add(x, i, 50), gg.prod(x, 0), x @ y, gg.where(x > 0, x, 0.0),
+        gg.argmax(x, 1), gg.take(x, i), gg.scatter_add(x, i, 50), gg.prod(x, 0), x @ y,
+        gg.where(x > 0, x, 0.0),
         gg.random_uniform(step, (33,), dtype="float32"), gg.random_uniform(step, (33,)),
         gg.concatenate([x, x], 1), gg.pad(x, 2), gg.sum(x > 1), gg.max(i),
     ]  # fmt: skip

@@ -189,24 +189,24 @@ class CudaRuntime:
     def epoch(self, feed: Feed) -> list[Any]:
         """Run once per batch and return the outputs of all steps, one below the other."""
         results = [np.empty((feed.steps, *n.shape), n.dtype) for n in self.program.outputs]
-        begun: list[tuple[int, list[Any], list[Any]]] = []
-        for first, part in self._parts(feed):  # the next part is cut while this one runs
-            begun.append((first, *self._begin(part)))
-            if len(begun) > 1:
-                self._collect(results, *begun.pop(0))
-        for some in begun:
-            self._collect(results, *some)
+        running: tuple[int, list[Any], list[Any]] | None = None
+        for first, part in self._parts(feed):  # a part is cut while the one before it runs
+            if running:
+                self._collect(results, *running)
+            running = (first, *self._begin(part))
+        if running:
+            self._collect(results, *running)
         self._check()
         return results
 
     def _collect(self, results: list[Any], first: int, made: list[Any], _held: list[Any]) -> None:
         """Wait for some steps and put their outputs where they belong."""
-        for whole, some in zip(results, made, strict=True):
+        found = [y.copy_to_host(stream=self._stream) for y in made]
+        self._stream.synchronize()
+        for whole, some in zip(results, found, strict=True):
             if whole.size:
-                found = some.copy_to_host(stream=self._stream)
-                self._stream.synchronize()
-                count = found.size // (whole.size // len(whole))
-                whole[first : first + count] = found.reshape(count, *whole.shape[1:])
+                count = some.size // (whole.size // len(whole))
+                whole[first : first + count] = some.reshape(count, *whole.shape[1:])
 
     def _parts(self, feed: Feed) -> Iterator[tuple[int, Feed]]:
         """Cut an epoch whose data do not fit on the device into runs of steps that do."""
@@ -217,7 +217,7 @@ class CudaRuntime:
         if sum(x.nbytes for x in feed.data) + made <= free or not feed.steps:
             yield 0, feed
             return
-        count = max(1, int(free / each / 2))  # two parts are there at a time
+        count = max(1, int(free / each))
         for first in range(0, feed.steps, count):
             yield first, _cut_out(feed, first, min(first + count, feed.steps))
 

@@ -118,7 +118,9 @@ def _parted(fused: Fused, kept: set[Node]) -> Fused:
         )  # fmt: skip
         if inputs <= set(maps.nodes) and fits and goes:
             k.nodes[:] = maps.nodes
-            kernels.append(Kernel("loop", k.domain, sums))
+            for axis in dict.fromkeys(n.settings["axis"] for n in sums):
+                alike = [n for n in sums if n.settings["axis"] == axis]
+                kernels.append(Kernel("loop", k.domain, alike))
             stored |= inputs
     return replace(
         fused, kernels=kernels, stored=sorted(stored, key=by_serial),

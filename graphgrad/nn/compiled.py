@@ -70,7 +70,7 @@ class Compiled(Network):
                 a list or a dict by the names of the output layers.
             metrics: names, `nn.Metric` objects, losses or functions.
             loss_weights: shares of the losses of several outputs.
-            target: "numba", or "numpy" for the slow and plain reference.
+            target: "numba", "cuda", or "numpy" for the slow and plain reference.
             math: "fast" or "exact", as in `gg.compile`.
         """
         self.optimizer = optimizer_of(optimizer)
