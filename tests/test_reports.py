@@ -290,6 +290,16 @@ def test_derivatives_of_a_network_read_as_on_the_board() -> None:
     assert row.rule == "−2·v₁₃·v₁₂·(1 − v₁₂)·w₄·(1 − v₉²)·w₃·v₆·(1 − v₆)·v₃"
 
 
+def test_entries_of_matrix_derivatives_are_in_letters() -> None:
+    x, w = gg.var("x", [1.0, 2.0]), gg.var("W", [[0.1, 0.2], [0.3, 0.4]])
+    u = gg.var("U", [[0.1, 0.2], [0.3, 0.4]])
+    a = gg.sigmoid(u @ gg.sigmoid(w @ x))
+    rows = gg.verify(gg.sum((a - gg.const([1.0, 0.0])) ** 2)).rows
+    (row,) = [r for r in rows if r.kind == "leaf" and r.where.endswith("/∂U")]
+    assert row.formula == "entry [0,0]: 2·v₂[0]·v₄[0]·(1 − v₄[0])·v₅[0]"
+    assert row.rule == "(2·v₅ ⊙ v₄ ⊙ (1 − v₄)) v₂ᵀ"
+
+
 def test_minus_signs_are_gathered() -> None:
     a, b, c = (gg.var(n, 2.0) for n in "abc")
     found = [signs_out(n) for n in (-((-a) / b) + (-c), gg.exp((-a) * b) - (-c), -a - b, -a + b)]

@@ -201,7 +201,8 @@ class Formulas:
 
 def _plain(e: Any) -> bool:
     """Return whether an expression is as short as a letter, and cancels better: −y, 1 − p."""
-    return not (-e).args or (e.is_Add and len(e.args) == 2 and e.args[0].is_number) or not e.args
+    complement = e.is_Add and len(e.args) == 2 and (1 - e).is_Add is False
+    return complement or not (e.args and (-e).args)
 
 
 def _beside_jumps(e: Any) -> Any:
