@@ -165,6 +165,13 @@ def test_long_sums_are_split_and_always_add_up_in_the_same_order():
     assert len({f()[0].tobytes() for _ in range(3)}) == 1
 
 
+def test_many_sums_at_once_fit_into_shared_memory():
+    x = gg.var("x", random(12, 5))
+    f = agrees([gg.sum(x**k, 1) for k in range(1, 20)] + [gg.sum(gg.exp(x), 1) / 2])
+    most = [text.count("cuda.shared.array") for text in f.source.split("\ndef ")]
+    assert 4 < max(most) <= 16
+
+
 def test_an_argmax_takes_the_first_of_equals_and_the_first_nan():
     values = np.array([[1.0, 3, 3, 0, 3], [1, np.nan, 3, np.nan, 9], [-np.inf] * 5])
     agrees([gg.argmax(gg.var("x", values), 1), gg.argmax(gg.var("y", values))])
@@ -251,16 +258,24 @@ def test_a_network_learns_the_same(train):
 
 
 def test_data_larger_than_the_device_come_in_parts(monkeypatch):
-    whole = trained("cuda", by_epoch)
-    parts = []
-    real = cuda_runtime.CudaRuntime._begin
-    monkeypatch.setattr(
-        cuda_runtime.CudaRuntime, "_begin",
-        lambda self, feed: parts.append(feed.steps) or real(self, feed),
-    )  # fmt: skip
-    monkeypatch.setattr(cuda_runtime, "_free", lambda cuda: 0)
-    assert same(trained("cuda", by_epoch), whole)
-    assert parts == [1, 1, 1]
+    x, rate, w = gg.var("x", shape=(2,)), gg.var("rate", shape=()), gg.var("w", 0.0)
+    f = gg.compile([w, gg.sum(x)], [x, rate], {w: w + rate * gg.sum(x)}, "cuda")
+    data = np.arange(6.0), np.array([1.0, 10.0, 100.0])
+    rows = np.array([[0, 5], [1, 2], [3, 3]])
+    whole, after = f.epoch(*data, rows=rows), w.value
+    assert after == 635.0
+    w.value = 0.0
+    parts, begin = [], cuda_runtime.CudaRuntime._begin
+
+    def noted(self, feed):
+        parts.append((feed.steps, feed.by_rows))
+        return begin(self, feed)
+
+    monkeypatch.setattr(cuda_runtime.CudaRuntime, "_begin", noted)
+    monkeypatch.setattr(cuda_runtime, "_free", lambda cuda: 160.0)  # bytes: two steps a part
+    assert [a.tolist() for a in f.epoch(*data, rows=rows)] == [a.tolist() for a in whole]
+    assert w.value == after
+    assert parts == [(2, [False, False]), (1, [False, False])]
 
 
 def test_blocks_as_on_a_device(monkeypatch):
@@ -287,6 +302,17 @@ def test_what_does_not_fit_is_refused_with_sizes(monkeypatch):
     with pytest.raises(DeviceMemoryError, match=message):
         gg.compile([x * 2], [x], target="cuda")
     assert issubclass(DeviceMemoryError, MemoryError)
+
+
+def test_a_toolkit_that_fails_is_one_sentence(monkeypatch):
+    def fails(text):
+        raise OSError("PTX version 9.4\ndoes not fit driver 12.2")
+
+    monkeypatch.setattr(cuda_runtime, "load_module", fails)
+    x = gg.var("x", 1.0)
+    message = r"cannot be compiled for this device \(PTX version 9\.4 does not fit driver 12\.2\); "
+    with pytest.raises(CompileError, match=message + "see `graphgrad doctor`, or use target='num"):
+        gg.compile([x * 2], [x], target="cuda")
 
 
 def test_an_operation_without_code_is_refused(monkeypatch):

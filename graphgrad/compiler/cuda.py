@@ -20,10 +20,12 @@ from graphgrad.compiler.cache import load as load_module
 from graphgrad.compiler.cuda_device import (
     HARDWARE,
     SIMULATED,
+    WAY_OUT,
     Replay,
     allocate,
     device,
     quiet,
+    readable,
     simulated,
 )
 from graphgrad.compiler.cuda_launches import Launch, Written
@@ -34,6 +36,7 @@ from graphgrad.compiler.origins import Run
 from graphgrad.compiler.program import Program
 from graphgrad.compiler.work import read, written
 from graphgrad.dtypes import INT64, Dtype
+from graphgrad.errors import CompileError
 from graphgrad.graph import Node
 
 __all__ = ["CudaRuntime"]
@@ -118,10 +121,20 @@ class CudaRuntime:
     # -- launches ---------------------------------------------------------------------------------
 
     def _loaded(self, written: Written) -> list[Callable[..., None]]:
-        """Compile launches and return them, ready to be called with their arrays."""
-        with quiet():
-            module = load_module(written.text)
-            return [self._configured(module, launch) for launch in written.launches]
+        """Compile launches and return them, ready to be called with their arrays.
+
+        Raises:
+            CompileError: when the toolkit or the driver cannot make them run.
+        """
+        try:
+            with quiet():
+                module = load_module(written.text)
+                return [self._configured(module, launch) for launch in written.launches]
+        except Exception as found:  # toolkits that do not fit raise whatever they like
+            raise CompileError(
+                f"target 'cuda': the kernels cannot be compiled for this device "
+                f"({readable(found)}); see `graphgrad doctor`, or {WAY_OUT}"
+            ) from found
 
     def _configured(self, module: Any, launch: Launch) -> Callable[..., None]:
         function = getattr(module, launch.name)

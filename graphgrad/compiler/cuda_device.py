@@ -15,7 +15,17 @@ from typing import Any
 
 from graphgrad.errors import CompileError, DeviceMemoryError, MissingDependencyError
 
-__all__ = ["HARDWARE", "SIMULATED", "Cut", "device", "load", "problem", "readable", "simulated"]
+__all__ = [
+    "HARDWARE",
+    "SIMULATED",
+    "WAY_OUT",
+    "Cut",
+    "device",
+    "load",
+    "problem",
+    "readable",
+    "simulated",
+]
 
 WAY_OUT = "use target='numba', which needs no GPU"
 

@@ -26,6 +26,8 @@ __all__ = ["Level", "Unit", "levels"]
 
 SMALL = 2**16
 """Entries up to which a launch takes longer than its work."""
+MOST_SUMS = 16
+"""Sums that a block makes at once: each takes shared memory, of which there is little."""
 WIDEST = 2048
 """Entries of a row up to which a block takes it through several loops."""
 
@@ -172,6 +174,7 @@ def _chains(units: Sequence[Unit], fused: Fused) -> list[Unit]:
             others = direct - {chain}
             if (
                 chain.rows == rows
+                and _sums([*chain.kernels, u.kernel]) <= MOST_SUMS
                 and not any(chain in below[x] for x in others)
                 and all(
                     _row_by_row(view, rows)
@@ -192,6 +195,10 @@ def _chains(units: Sequence[Unit], fused: Fused) -> list[Unit]:
     for u in found:
         u.rows = u.rows if len(u.kernels) > 1 else 0
     return _ordered(found, _needs(found, fused))
+
+
+def _sums(kernels: Sequence[Kernel]) -> int:
+    return sum(n.primitive.kind == "reduce" for k in kernels for n in k.nodes)
 
 
 def _rows(unit: Unit, fused: Fused) -> int:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from graphgrad.compiler.cuda_loops import UNROLLED, CudaNests, Sweep
 from graphgrad.compiler.cuda_pen import DEVICE_ARENAS, Piece, power_above
+from graphgrad.compiler.cuda_schedule import MOST_SUMS
 from graphgrad.compiler.fuse import Kernel
 from graphgrad.compiler.text import LETTERS
 from graphgrad.graph import Node
@@ -59,7 +60,10 @@ class CudaSums(CudaNests):
         for n in kernel.nodes:
             if n.primitive.kind == "reduce":
                 patterns.setdefault(n.settings["axis"], []).append(n)
-        groups = list(patterns.values()) or [[]]
+        groups = [
+            alike[k : k + MOST_SUMS]
+            for alike in patterns.values() for k in range(0, len(alike), MOST_SUMS)
+        ] or [[]]  # fmt: skip
         # what is written over an old value comes last, for others may read the old one; else the
         # first pass stores, and later ones read what it stored
         first = not any(n in self.plan.in_place for n in stores) and len(groups) > 1
