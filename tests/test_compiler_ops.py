@@ -100,6 +100,41 @@ def test_edge_values_as_in_numpy(dtype):
         assert same.all(), f"{p.name} {given}: {at} -> {a[~same][:5]} instead of {b[~same][:5]}"
 
 
+LAYOUTS = {
+    "single numbers": lambda f: [f(()), f(()), f(())],
+    "nothing": lambda f: [f((2, 0, 3)), f((0, 1)), f((3,))],
+    "broadcast": lambda f: [f((3, 1, 4)), f((2, 1)), f(())],
+    "transposed and cut": lambda f: [f((4, 6)).T[::-1], f((9, 4))[1::2][:1], f((4,))],
+    "large, shared by threads": lambda f: [f((301, 70)), f((301, 1)), f((70,))],
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_elementwise_operations_in_every_layout(layout, monkeypatch):
+    if "threads" in layout:
+        monkeypatch.setattr("graphgrad.compiler.regions.SHARED_WORK", 1)
+        monkeypatch.setattr("graphgrad.compiler.cpu.count", lambda: 3)
+    nodes = []
+    for k, p in enumerate(rulebook.ELEMENTWISE):
+        rng = np.random.default_rng(k)
+        spans = iter(zip(p.domain, rulebook.masks(p), strict=True))
+
+        def leaf(shape, spans=spans, rng=rng, dtype="float32" if k % 2 else "float64"):
+            (low, high), mask = next(spans, ((0.0, 1.0), False))
+            value = np.asarray(rng.uniform(low, high, shape), dtype)
+            return gg.var("x", value > 0.5 if mask else value)
+
+        operands = LAYOUTS[layout](leaf)[: len(p.domain)]
+        nodes.append(p(*operands, **p.cases[0].settings))
+    f = gg.compile(nodes)
+    assert ("def run(" in f.source) == ("threads" in layout)
+    for n, a, b in zip(nodes, f(), evaluate(nodes), strict=True):
+        tolerance = 1e-12 if n.dtype == "float64" else 2e-6
+        assert a.shape == n.shape, n.op
+        assert a.dtype == n.dtype, n.op
+        assert np.allclose(a, b, rtol=tolerance, atol=tolerance, equal_nan=True), n.op
+
+
 def test_every_primitive_is_in_a_group():
     assert sum(map(len, GROUPS)) == len(rulebook.ALL)
     assert all(isinstance(p, Elementwise) for p in rulebook.ELEMENTWISE)

@@ -107,13 +107,17 @@ class _Watch:
 def _deaf(frame: FrameType | None) -> bool:
     """Return whether Python would swallow an error here, with words about it on the screen.
 
-    So it does in `__del__`, in the garbage collector, and in a generator that is thrown away.
+    So it does in `__del__`, in the garbage collector, in what weak references call, and in a
+    generator that is thrown away.
     """
     if frame is not None and frame.f_code.co_flags & inspect.CO_GENERATOR:
         return True  # perhaps; the next call of a function will tell
     collecting = {getattr(function, "__code__", None) for function in gc.callbacks}
     while frame is not None:
-        if frame.f_code in collecting or frame.f_code.co_name == "__del__":
+        code = frame.f_code
+        if code in collecting or code.co_name == "__del__":
+            return True
+        if code.co_filename.endswith(("weakref.py", "_weakrefset.py")):
             return True
         frame = frame.f_back
     return False
