@@ -202,6 +202,21 @@ def test_updates_of_all_parameters_are_one_launch():
     assert len(f._runtime.plan.in_place) == len(P)
 
 
+@pytest.mark.parametrize("first", [False, True])
+def test_nothing_is_overwritten_that_another_kernel_of_its_launch_reads(first):
+    v = gg.var("v", random(4, 3))
+    before = v.value
+    news = [v - 0.1 * gg.square(v)] * (not first)
+    both = gg.concatenate([v, v])
+    news += [v - 0.1 * gg.square(v)] * first
+    f = gg.compile([both, gg.sum(gg.exp(v), 0)], updates={v: news[0]}, target="cuda")
+    both, sums = f()
+    assert np.array_equal(both, np.concatenate([before, before]))
+    assert np.allclose(sums, np.exp(before).sum(0))
+    assert np.allclose(v.value, before - 0.1 * before**2)
+    assert v not in f._runtime.plan.in_place.values()
+
+
 # -- networks ----------------------------------------------------------------------------------
 
 
