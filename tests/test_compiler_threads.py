@@ -196,6 +196,40 @@ def test_a_fork_has_threads_of_its_own(tmp_path):
     assert done.stdout == "0\n", done.stderr
 
 
+# -- long programs -------------------------------------------------------------------------------
+
+
+def unrolled(steps):
+    """Return the last state and the gradient of a small recurrent network over many steps."""
+    W, start = gg.var("W", np.random.default_rng(0).normal(size=(3, 3))), gg.var("h", np.ones(3))
+    h = start
+    for k in range(steps):
+        h = gg.tanh(h @ W + 0.01 * k)
+    return [h, *gg.grad(gg.sum(h), [W, start])]
+
+
+def test_equal_kernels_of_an_unrolled_graph_are_one_function(monkeypatch):
+    monkeypatch.setattr("graphgrad.compiler.source.LONG", 20)
+    f = gg.compile(unrolled(30))
+    assert "calls of kernels, by a table of their buffers" in f.source
+    assert f.source.count("\ndef kernel_") < 50 < 100 < len(f.kernels)
+    f.check(every=False)
+
+
+@pytest.mark.parametrize("make", [network, images])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_kernels_as_functions_give_the_same_numbers(shared, monkeypatch, make, threads):
+    monkeypatch.setattr("graphgrad.compiler.source.LONG", 1)
+    monkeypatch.setattr("graphgrad.compiler.functions.MANY", 3)
+    inputs, parameters, loss, data = make()
+    outputs, updates = trained(inputs, parameters, loss)
+    shared(4096, threads)
+    f = gg.compile(outputs, inputs, updates)
+    assert f.source.count("def kernel_") > 5
+    f.check(*data, every=False)
+    f.check(*data, every=False)
+
+
 # -- epochs ------------------------------------------------------------------------------------
 
 

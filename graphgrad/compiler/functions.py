@@ -27,16 +27,27 @@ _START = re.compile(r"( *\w+ = view\(\w+, )(\d+)(?=[ ,])")
 
 
 @dataclass
-class Functions(Parts):
-    """Writes kernels as functions.
+class Function:
+    """A kernel as a function.
 
     Attributes:
-        functions: their lines.
-        known: their names, by arguments and text.
+        fixed: its lines when one kernel only is it, with the places of its buffers as numbers: so
+            LLVM knows that they do not overlap.
+        general: its lines when several kernels are it; the places are arguments.
+        calls: how many kernels are it.
     """
 
-    functions: list[str] = field(default_factory=list)
-    known: dict[tuple[tuple[str, ...], str], str] = field(default_factory=dict)
+    name: str
+    fixed: list[str]
+    general: list[str]
+    calls: int = 0
+
+
+@dataclass
+class Functions(Parts):
+    """Writes kernels as functions; `known` holds them by arguments and text."""
+
+    known: dict[tuple[tuple[str, ...], str], Function] = field(default_factory=dict)
 
     def _commented(self, kernel: Kernel, number: int) -> None:
         raise NotImplementedError
@@ -63,15 +74,36 @@ class Functions(Parts):
         arguments += sorted(self.routines)
         arguments += ["addresses"] if kernel.kind in ("gather", "scatter") else []
         starts = [m[2] for line in head if (m := _START.match(line))]
-        head = [_START.sub(rf"\g<1>at_{k}_", line) for k, line in enumerate(head)]
+        moved = [_START.sub(rf"\g<1>at_{k}_", line) for k, line in enumerate(head)]
         places = [f"at_{k}_" for k in range(len(head))]
-        text = [*head, *before, *body]
-        key = (tuple(arguments), _anonymous(text))
-        if key not in self.known:
-            self.known[key] = f"kernel_{number}"
-            define = f"def kernel_{number}({', '.join([*arguments, *places])}):"
-            self.functions += [f"@njit({OPTIONS})", define, *text, "", ""]
-        self.emit(1, f"{self.known[key]}({', '.join([*arguments, *starts])})")
+        name, text = f"kernel_{number}", [*before, *body]
+        fixed = _defined(name, arguments, [*head, *text])
+        general = _defined(name, [*arguments, *places], [*moved, *text])
+        key = (tuple(arguments), _anonymous([*moved, *text]))
+        function = self.known.setdefault(key, Function(name, fixed, general))
+        function.calls += 1
+        self.emit(1, f"{function.name}({', '.join([*arguments, *starts])})")
+
+    def defined(self) -> list[str]:
+        """Return the lines of all functions."""
+        return [line for f in self.known.values()
+                for line in (f.fixed if f.calls == 1 else f.general)]  # fmt: skip
+
+    def called(self, lines: Sequence[str]) -> list[str]:
+        """Return lines with the places left out of calls of what one kernel only is."""
+        alone = {f.name for f in self.known.values() if f.calls == 1}
+        found = []
+        for line in lines:
+            call = _CALL.fullmatch(line)
+            if call and call[1] in alone:
+                given = ", ".join(a for a in call[2].split(", ") if not a.isdigit())
+                line = f"{line[: line.index('kernel_')]}{call[1]}({given})"
+            found.append(line)
+        return found
+
+
+def _defined(name: str, arguments: Sequence[str], lines: Sequence[str]) -> list[str]:
+    return [f"@njit({OPTIONS})", f"def {name}({', '.join(arguments)}):", *lines, "", ""]
 
 
 def _anonymous(lines: Sequence[str]) -> str:

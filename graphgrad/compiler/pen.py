@@ -32,6 +32,7 @@ class Pen:
         tiles, runs: the sizes of tiles that any kernel uses, and moves of short rows.
         kernel, region: what is being written; no region for what runs at the end of a step.
         indent: how much deeper than usual lines are.
+        long: whether every kernel is a function of its own, and says itself where its buffers are.
     """
 
     program: Program
@@ -53,6 +54,7 @@ class Pen:
     region: Region | None = None
     outs: dict[Node, int] = field(default_factory=dict)
     indent: int = 0
+    long: bool = False
 
     def __post_init__(self) -> None:
         self.outs = outside(self.program, self.fused)

@@ -127,7 +127,8 @@ class Products(Pen):
         if right.along != 1:
             if self.cut and not node.shape[:-2]:
                 # all rows need the same packed factor: it is made before the loop over blocks
-                lines, self.lines, indent, self.indent = self.lines, self.before, self.indent, 1
+                lines, self.lines, indent = self.lines, self.before, self.indent
+                self.indent = 0 if self.long else 1
                 right = self._packed(node, right, n, k, 1)
                 self.lines, self.indent = lines, indent
             else:

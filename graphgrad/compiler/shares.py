@@ -15,13 +15,7 @@ __all__ = ["Parts"]
 
 
 class Parts(Nests):
-    """Writes which rows a part takes, and where its buffers are.
-
-    Attributes:
-        long: whether every kernel is a function of its own, and says itself where its buffers are.
-    """
-
-    long = False
+    """Writes which rows a part takes, and where its buffers are."""
 
     def _section(self, region: Region, rows: int, block: int) -> None:
         """Write which rows this part takes, and the loop over blocks of them, if any."""

@@ -70,11 +70,12 @@ class Writer(Functions, Products, Singles):
         step, shared, held = self._step(numbers)
         if self.long:
             first = self.plan.sizes.get(INT64, 0)
-            step, table = tabulated(step, first)
+            step, table = tabulated(self.called(step), first)
+            shared = [(region, self.called(lines)) for region, lines in shared]
             self.table = first, table
             if table:
                 self.plan.sizes[INT64] = first + len(table)
-        self.lines += self.functions
+        self.lines += self.defined()
         if shared:
             self._runner(shared)
         self._epoch(step, held)

@@ -318,6 +318,14 @@ def jax_step(work):
 
 
 
+def wishart(k, d):
+    """Return what ADBench's prior subtracts: k times a constant, for γ = 1 and m = 0."""
+    from scipy.special import multigammaln
+
+    dof = d + 1
+    return k * (-0.5 * dof * d * np.log(2) - float(multigammaln(0.5 * dof, d)))
+
+
 def torch_objective(work):
     """Return an objective of ADBench in PyTorch, and its variables."""
     import torch
@@ -327,6 +335,7 @@ def torch_objective(work):
         alphas, means, icf, x = arrays
         (n, d), k = x.shape, len(alphas)
         columns, rows = np.triu_indices(d, 1)
+        constant = wishart(k, d)
         at = (torch.arange(k)[:, None], torch.tensor(rows)[None], torch.tensor(columns)[None])
 
         def gmm():
@@ -337,7 +346,7 @@ def torch_objective(work):
             logits = (alphas + q.sum(1))[:, None] - 0.5 * (whitened**2).sum(1)
             prior = 0.5 * ((torch.exp(q) ** 2).sum() + (icf[:, d:] ** 2).sum())
             fit = torch.logsumexp(logits, 0).sum() - n * torch.logsumexp(alphas, 0)
-            return fit - 0.5 * n * d * np.log(2 * np.pi) + prior
+            return fit - 0.5 * n * d * np.log(2 * np.pi) + prior - constant
 
         return gmm, arrays[:3]
     main, extra, start, sequence = arrays
@@ -371,6 +380,7 @@ def jax_objective(work):
         x = arrays[3]
         n, d = x.shape
         columns, rows = np.triu_indices(d, 1)
+        constant = wishart(25, d)
 
         def gmm(variables):
             alphas, means, icf = variables
@@ -381,7 +391,7 @@ def jax_objective(work):
             logits = (alphas + q.sum(1))[:, None] - 0.5 * (whitened**2).sum(1)
             prior = 0.5 * ((jnp.exp(q) ** 2).sum() + (icf[:, d:] ** 2).sum())
             fit = jax.nn.logsumexp(logits, 0).sum() - n * jax.nn.logsumexp(alphas)
-            return fit - 0.5 * n * d * np.log(2 * np.pi) + prior
+            return fit - 0.5 * n * d * np.log(2 * np.pi) + prior - constant
 
         return gmm, arrays[:3]
     start, sequence = arrays[2:]
