@@ -163,9 +163,6 @@ class CpuRuntime:
         else:
             self._epoch(table, steps)
 
-    def value(self, node: Node) -> Any:
-        """Return the current numbers of a node that has a buffer of its own, or None."""
-        return self._seen[node].copy() if node in self._seen else None
 
 
 def _aligned(count: int, dtype: Any) -> Any:

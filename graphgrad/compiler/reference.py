@@ -54,7 +54,6 @@ class NumpyRuntime:
                 known[n] = _computed(n, known)
         for v, new in self.program.updates.items():
             self._states[v] = np.array(known[new])[()]
-        self._known = known
         return [np.array(known[n]) for n in self.program.outputs]
 
     def _given(self, inputs: Sequence[Any]) -> dict[Node, Any]:
@@ -92,9 +91,6 @@ class NumpyRuntime:
             for k, n in enumerate(self.program.outputs)
         ]  # fmt: skip
 
-    def value(self, node: Node) -> Any:
-        """Return the numbers of a node from the last run, or None."""
-        return self._known.get(node)
 
 
 def _computed(node: Node, known: Mapping[Node, Any]) -> Any:

@@ -94,13 +94,6 @@ def times(stride: int, letter: str) -> str:
     return letter if stride == 1 else ("0" if stride == 0 else f"{stride}*{letter}")
 
 
-def shifted(letter: str, by: int) -> str:
-    """Return an index moved by a number."""
-    if letter.isdigit():
-        return str(int(letter) + by)
-    return f"{letter} + {by}" if by else letter
-
-
 def target(node: Node) -> Shape:
     """Return the strides of a reduction's result over its input's axes: 0 along the reduced."""
     return tuple(spread(node.inputs[0].shape, node.settings["axis"]))
