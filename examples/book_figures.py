@@ -1,6 +1,6 @@
 """The two figures of a textbook: running a forward pass, running a backward pass.
 
-    python examples/book_figures.py [folder]
+Run it by ``python examples/book_figures.py [folder]``.
 """
 
 import sys

@@ -162,10 +162,9 @@ def one_hot(indices: Any, depth: int, dtype: Any = float) -> Any:
     positions = indices if isinstance(indices, Node) else np.asarray(indices)
     if positions.dtype.kind not in "iu":
         raise DtypeError(f"one_hot: indices are {positions.dtype}; expected integers")
-    if not isinstance(positions, Node) and positions.size and not (
-        positions.min() >= 0 and positions.max() < depth
-    ):
-        raise ShapeError(f"one_hot: indices must lie in range({depth}), got {positions.tolist()}")
+    known = np.empty(0) if isinstance(positions, Node) else positions
+    if known.size and (known.min() < 0 or known.max() >= depth):
+        raise ShapeError(f"one_hot: indices must lie in range({depth}), got {known.tolist()}")
     return cast(equal(expand_dims(positions, -1), np.arange(depth)), dtype)
 
 

@@ -367,7 +367,6 @@ class Node(Pictured, Operand):
         BACKWARD(self, accumulate)
 
 
-
 def _no_counterpart(name: str) -> DtypeError:
     return DtypeError(
         f"NumPy's {name} has no counterpart in the rule book for graph nodes; use the functions "
@@ -411,9 +410,7 @@ class Edge(NamedTuple):
 # -- making nodes ----------------------------------------------------------------------------
 
 
-def apply(
-    primitive: Primitive, operands: Sequence[Any], settings: Settings = _no_settings
-) -> Node:
+def apply(primitive: Primitive, operands: Sequence[Any], settings: Settings = _no_settings) -> Node:
     """Make the node ``primitive(*operands, **settings)``; plain operands become constants."""
     for x in operands:
         if not isinstance(x, Node):

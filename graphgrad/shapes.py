@@ -76,9 +76,8 @@ def one_axis(axis: Any, ndim: int) -> int:
 def as_shape(shape: Any, least: int = 0) -> Shape:
     """Return `shape`, an int or an iterable of ints, as a tuple; sizes must be at least `least`."""
     try:
-        given = (operator.index(shape),) if hasattr(shape, "__index__") else tuple(
-            operator.index(n) for n in shape
-        )
+        sizes = (shape,) if hasattr(shape, "__index__") else shape
+        given = tuple(operator.index(n) for n in sizes)
     except TypeError:
         raise ShapeError(f"shape {shape!r}: expected an int or a tuple of ints") from None
     if any(n < least for n in given):

@@ -349,6 +349,8 @@ def test_one_hot_of_many_shapes() -> None:
 
 def test_errors_say_what_was_wrong() -> None:
     p, z = gg.var("p", [1.0, 2.0]), gg.var("z", Z)
+    real = gg.var("y", [0.0] * z.shape[0])
+    integers = "expected the numbers of the classes as integers: for a variable, dtype='int64'"
     for call, error, text in [
         (lambda: gg.one_hot([0.5], 3), DtypeError, "one_hot: indices are float64; expected"),
         (lambda: gg.one_hot([True], 3), DtypeError, "indices are bool"),
@@ -359,8 +361,7 @@ def test_errors_say_what_was_wrong() -> None:
         (lambda: gg.squeeze(z, 2), ShapeError, "axis 2 is out of range for 2 dimensions"),
         (lambda: gg.mse(p, [[1.0], [2.0]]), ShapeError, "would spread predictions of shape"),
         (lambda: gg.softmax_cross_entropy(z, [[0.0]]), ShapeError, "fit neither classes nor"),
-        (lambda: gg.softmax_cross_entropy(z, gg.var("y", [0.0] * z.shape[0])), DtypeError,
-         "expected the numbers of the classes as integers: for a variable, dtype='int64'"),
+        (lambda: gg.softmax_cross_entropy(z, real), DtypeError, integers),
         (lambda: gg.softmax(gg.var("s", 1.0)), ShapeError, "axis -1 is out of range for 0"),
         (lambda: gg.clip(p, 1, 0), GraphError, "clip: low=1.0 is above high=0.0"),
         (lambda: gg.clip(p, p, 1), DtypeError, "low=.*: expected a real number; a setting is"),

@@ -52,8 +52,7 @@ def test_the_gradient_is_the_sum_over_paths_of_products_of_local_derivatives():
     x, *_, y = graph()
     G = gg.to_networkx(y)
     total = sum(
-        np.prod([G.edges[e]["local"] for e in path])
-        for path in nx.all_simple_edge_paths(G, x, y)
+        np.prod([G.edges[e]["local"] for e in path]) for path in nx.all_simple_edge_paths(G, x, y)
     )
     assert total == gg.grad(y, x).value
 

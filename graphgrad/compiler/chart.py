@@ -225,9 +225,7 @@ class _Charter:
         if node in self.boxed and chain:
             yield (chain[-1], f"n{k}"), f"o{k}"
 
-    def _seen_from(
-        self, user: Node, x: Node, sources: Mapping[Node, list[str]]
-    ) -> Sequence[str]:
+    def _seen_from(self, user: Node, x: Node, sources: Mapping[Node, list[str]]) -> Sequence[str]:
         """Return where an arrow into `user` begins: within a kernel, not at the box outside."""
         last = self.places.stages[x][-1:]
         here = [self.home[user]] == last and self.places.in_memory(x)

@@ -164,7 +164,6 @@ class CpuRuntime:
             self._epoch(table, steps)
 
 
-
 def _aligned(count: int, dtype: Any) -> Any:
     """Return zeros that start at a multiple of 64 bytes."""
     extra = 64 // dtype.itemsize

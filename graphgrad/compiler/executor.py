@@ -51,9 +51,7 @@ class Executor(Inspected):
         inputs: the variables whose values a call takes.
     """
 
-    def __init__(
-        self, outputs: Any, inputs: Any, updates: Any, target: str, math: str
-    ) -> None:
+    def __init__(self, outputs: Any, inputs: Any, updates: Any, target: str, math: str) -> None:
         self.target, self.math = target, math
         self._outputs = list(outputs)
         self._updates = dict(updates)

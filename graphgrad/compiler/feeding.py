@@ -61,9 +61,8 @@ def feed(inputs: Sequence[Node], data: Sequence[Any], rows: Any) -> Feed:
     steps = len(picked) if picked is not None else _steps(inputs, arrays)
     by_rows = []
     for k, (node, array) in enumerate(zip(inputs, arrays, strict=True)):
-        table = picked is not None and node.shape and array.shape[1:] == node.shape[1:] and (
-            array.ndim == node.ndim
-        )
+        table = picked is not None and array.ndim == node.ndim > 0
+        table = table and array.shape[1:] == node.shape[1:]
         if table:
             _check_rows(node, picked, len(array))
         elif array.shape != (steps, *node.shape):

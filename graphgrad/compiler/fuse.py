@@ -146,9 +146,8 @@ class _Fuser:
             if root not in self.index:
                 continue
             made_in = self.kernels[self.index[root]]
-            here = x is root and made_in.kind == "loop" and (
-                x.primitive.kind == "map" and x.shape == domain == made_in.domain
-            )
+            same = x.primitive.kind == "map" and x.shape == domain == made_in.domain
+            here = x is root and made_in.kind == "loop" and same
             first = max(first, self.index[root] + (not here))
         for k in range(first, len(self.kernels)):
             kernel = self.kernels[k]

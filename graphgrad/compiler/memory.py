@@ -200,9 +200,7 @@ def _reads_safely(
     )
 
 
-def _lives(
-    program: Program, fused: Fused, times: Schedule
-) -> dict[Node, tuple[int, int] | None]:
+def _lives(program: Program, fused: Fused, times: Schedule) -> dict[Node, tuple[int, int] | None]:
     life: dict[Node, tuple[int, int] | None] = {}
     stays = {fused.view(n).root for n in (*program.outputs, *program.updates.values())}
     for n in fused.stored:

@@ -73,7 +73,7 @@ class _Writer:
                 title = [f"group {group}", _shared(kernels[0].threads)]
                 yield f"  subgraph cluster_group{group} {{"
                 yield (
-                    f'    graph [label={quoted(" · ".join(filter(None, title)))}, labelloc=t, '
+                    f"    graph [label={quoted(' · '.join(filter(None, title)))}, labelloc=t, "
                     f'labeljust=l, fontsize=11, fontcolor="{t.muted}", color="{t.pending}", '
                     f'style="rounded,dashed", tooltip={quoted(f"group {group}")}];'
                 )

@@ -92,7 +92,6 @@ class NumpyRuntime:
         ]  # fmt: skip
 
 
-
 def _computed(node: Node, known: Mapping[Node, Any]) -> Any:
     value = node.primitive.forward(*[known[x] for x in node.inputs], **node.settings)
     return value if value.dtype is node.dtype else value.astype(node.dtype)

@@ -32,9 +32,8 @@ class View:
     @property
     def is_whole(self) -> bool:
         """Whether it is the buffer itself, in its own order."""
-        return self.offset == 0 and self.shape == self.root.shape and (
-            self.strides == contiguous(self.shape)
-        )
+        same = self.offset == 0 and self.shape == self.root.shape
+        return same and self.strides == contiguous(self.shape)
 
     def broadcast(self, shape: Shape) -> View:
         """Return the view repeated to a larger shape: stride 0 along the new directions."""

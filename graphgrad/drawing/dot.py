@@ -89,7 +89,7 @@ class Writer:
             t = self.theme
             lines += [
                 f"{pad}subgraph {quoted('cluster_' + child)} {{",
-                f'{pad}  graph [label={quoted(name)}, labelloc=t, labeljust=l, fontsize=11, '
+                f"{pad}  graph [label={quoted(name)}, labelloc=t, labeljust=l, fontsize=11, "
                 f'fontcolor="{t.muted}", color="{t.pending}", style="rounded,filled", '
                 f'fillcolor="{t.group}", tooltip={quoted("group " + child)}];',
                 *self._group(child, by_scope, depth + 1),
@@ -218,9 +218,9 @@ class Writer:
         return t.ink if gray else on_background(factor_color(factors[0]), t.background), 2.6
 
     def _tip(self, arrow: Arrow, backward: bool) -> str:
-        text = plain(arrow.local) if backward and arrow.local else (
-            f"{arrow.box.name} into {arrow.dot.symbol}"
-        )
+        text = f"{arrow.box.name} into {arrow.dot.symbol}"
+        if backward and arrow.local:
+            text = plain(arrow.local)
         return f", edgetooltip={quoted(text)}, labeltooltip={quoted(text)}"
 
     def _arrow_label(self, arrow: Arrow, state: str, frame: Frame, size: Size) -> str:

@@ -350,9 +350,7 @@ class Scene:
         return f"{n} nodes: groups are collapsed; open one with open=…, all with collapse=False"
 
 
-def _checked(
-    factors: Mapping[Edge, tuple[int, ...]], tape: Tape
-) -> Mapping[Edge, tuple[int, ...]]:
+def _checked(factors: Mapping[Edge, tuple[int, ...]], tape: Tape) -> Mapping[Edge, tuple[int, ...]]:
     """Return the factors of a derivation, if it is one of this graph."""
     if factors and not {edge.node for edge in factors} & set(tape.nodes):
         raise GraphError("the derivation belongs to another graph than the one drawn")

@@ -103,5 +103,3 @@ def _advance(c: str) -> int:
 def line_height(size: float) -> int:
     """Return the height of a line of text in points, with room for a bar over it."""
     return ceil(1.4 * size)
-
-

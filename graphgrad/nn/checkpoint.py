@@ -213,5 +213,3 @@ def _unpacked(tree: Any, arrays: Mapping[str, Any]) -> Any:
     if isinstance(tree, list):
         return [_unpacked(v, arrays) for v in tree]
     return tree
-
-

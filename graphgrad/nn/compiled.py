@@ -223,7 +223,5 @@ class Compiled(Network):
         parts = parts_of(first, len(inputs), len(slots), weighted)
         size = batch or len(inputs[0])
         source = Stream(batches, slots, len(inputs), size, weighted, limit)
-        source.example = [
-            array_for(s, a)[:1] for s, a in zip(slots, parts, strict=False)
-        ]
+        source.example = [array_for(s, a)[:1] for s, a in zip(slots, parts, strict=False)]
         return source, weighted

@@ -167,4 +167,3 @@ def metric_of(given: Any) -> Metric:
     if isinstance(given, str) or not callable(given):
         raise NetworkError(f"metric {given!r}: expected {listed(str(given), {**NAMES, **LOSSES})}")
     return MeanOf(given, getattr(given, "__name__", "metric"))
-

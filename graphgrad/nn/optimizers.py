@@ -17,6 +17,7 @@ from graphgrad.ops.arithmetic import sqrt, square
 
 __all__ = ["SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "RMSprop", "optimizer_of"]
 
+
 class SGD(Optimizer):
     """w ← w − α g; with momentum v ← μ v − α g, w ← w + v (Qian 1999, Neural Networks 12).
 

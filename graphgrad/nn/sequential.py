@@ -36,9 +36,7 @@ class Sequential(Model):
         1.0
     """
 
-    def __init__(
-        self, layers: Iterable[Any] = (), name: str | None = None, seed: int = 0
-    ) -> None:
+    def __init__(self, layers: Iterable[Any] = (), name: str | None = None, seed: int = 0) -> None:
         self._stack: list[Layer] = []
         self._start: Symbol | None = None
         super().__init__((), (), name, seed)
@@ -91,5 +89,3 @@ class Sequential(Model):
     def built(self) -> bool:
         """Whether the shape of an example is known, so that there are parameters."""
         return bool(self.outputs)
-
-

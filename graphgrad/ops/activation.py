@@ -142,8 +142,7 @@ gelu = elementwise(
     forward=_gelu,
     partials=[
         lambda y, x: (
-            0.5 * (1 + erf(x / math.sqrt(2)))
-            + x * exp(square(x) / -2) / math.sqrt(2 * math.pi)
+            0.5 * (1 + erf(x / math.sqrt(2))) + x * exp(square(x) / -2) / math.sqrt(2 * math.pi)
         )
     ],
     sympy=lambda sp, x: x * (1 + sp.erf(x / sp.sqrt(2))) / 2,

@@ -26,7 +26,6 @@ INF = float("inf")
 POSITIVE = (0.0, 3.0)
 
 
-
 def _without(a: Node, b: Node, neutral_a: float | None, neutral_b: float | None) -> Node | None:
     """Return the other operand where one is neutral and changes neither shape nor type."""
     for x, other, neutral in ((a, b, neutral_a), (b, a, neutral_b)):

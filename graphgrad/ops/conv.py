@@ -27,9 +27,8 @@ Pair = tuple[int, int]
 def pair(name: str, value: Any, least: int = 1) -> Pair:
     """Return an int or a pair of ints as a pair of ints of at least `least`."""
     try:
-        two = (operator.index(value),) * 2 if hasattr(value, "__index__") else tuple(
-            operator.index(v) for v in value
-        )
+        given = (value, value) if hasattr(value, "__index__") else value
+        two = tuple(operator.index(v) for v in given)
     except TypeError:
         two = ()
     if len(two) != 2 or min(two) < least:

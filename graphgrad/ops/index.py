@@ -98,9 +98,7 @@ def _scatter_forward(x: Any, indices: Any, size: int, axis: int) -> Any:
     return out
 
 
-def _scatter_shape(
-    x: shapes.Shape, indices: shapes.Shape, size: int, axis: int
-) -> shapes.Shape:
+def _scatter_shape(x: shapes.Shape, indices: shapes.Shape, size: int, axis: int) -> shapes.Shape:
     if x[axis : axis + len(indices)] != indices:
         raise ShapeError(f"shape {x} does not have the indices' shape {indices} at axis {axis}")
     return (*x[:axis], size, *x[axis + len(indices) :])

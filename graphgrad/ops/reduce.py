@@ -118,9 +118,7 @@ mean = _reduction(
     """,
     lower=lambda x, axis, keepdims: _scaled_sum(x, axis, keepdims),
     forward=_mean,
-    entries=lambda F, x, axis, keepdims: (
-        np.sum(x, axis=axis, keepdims=keepdims) / _count(x, axis)
-    ),
+    entries=lambda F, x, axis, keepdims: np.sum(x, axis=axis, keepdims=keepdims) / _count(x, axis),
     vjp=[lambda g, y, x, axis, keepdims: spread(g, x, axis, keepdims) / _count(x, axis)],
     dtype=dtypes.averaged,
     linear="each",

@@ -288,9 +288,7 @@ def _padded(x: Any, widths: Any, value: float = 0.0) -> Any:
 
 
 def _unpad(g: Any, y: Any, x: Any, widths: Any, value: float) -> Any:
-    return g[
-        tuple(builtins.slice(a, a + n) for (a, _), n in zip(widths, x.shape, strict=True))
-    ]
+    return g[tuple(builtins.slice(a, a + n) for (a, _), n in zip(widths, x.shape, strict=True))]
 
 
 pad = structured(
@@ -309,9 +307,7 @@ pad = structured(
     """,
     prepare=_padded,
     forward=lambda x, widths, value: np.pad(x, widths, constant_values=value),
-    shape=lambda x, widths, value: tuple(
-        a + n + b for (a, b), n in zip(widths, x, strict=True)
-    ),
+    shape=lambda x, widths, value: tuple(a + n + b for (a, b), n in zip(widths, x, strict=True)),
     kind="move",
     vjp=[_unpad],
     text="pad(#1)",

@@ -49,7 +49,6 @@ def data(work):
     return normal(64, 1, 28, 28), rng.integers(0, 10, 64), kernels
 
 
-
 def softmax_loss(z, y):
     """Return the mean cross-entropy and its derivative by z."""
     z = z - z.max(1, keepdims=True)
@@ -257,9 +256,7 @@ def jax_step(work):
     x, y, start = data(work)
     if work == "chain":
         f = jax.jit(
-            jax.value_and_grad(
-                lambda a: (jnp.tanh(a) * jax.nn.sigmoid(a) + jnp.exp(-a * a)).sum()
-            )
+            jax.value_and_grad(lambda a: (jnp.tanh(a) * jax.nn.sigmoid(a) + jnp.exp(-a * a)).sum())
         )
         a = jnp.asarray(x)
         return lambda: jax.block_until_ready(f(a))[0]
@@ -314,8 +311,6 @@ def jax_step(work):
         return loss.block_until_ready()
 
     return plain_step
-
-
 
 
 def wishart(k, d):
@@ -428,5 +423,3 @@ PEERS = {
     "numpy": numpy_step,
     "micrograd": micrograd_step,
 }
-
-

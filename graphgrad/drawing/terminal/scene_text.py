@@ -68,9 +68,7 @@ def text_of(
             label = plain(arrow.local)
         tail, head = arrow.box.key, arrow.dot.key
         points = way[tail, head].pop(0) if way.get((tail, head)) else ()
-        arrows.append(
-            Arrow(tail, head, back and state != "idle", _known(state), label, points)
-        )
+        arrows.append(Arrow(tail, head, back and state != "idle", _known(state), label, points))
     for link in scene.links:
         state = scene.dot_state(link.dot, frame)
         tail, head = link.dot.key, link.box.key
