@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import xml.etree.ElementTree as ET
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,7 +21,7 @@ from graphgrad.proof.board import EQUAL, Line
 from graphgrad.proof.marks import letter
 from graphgrad.proof.prover import Prover
 
-GOLDEN = Path(__file__).parent / "golden"
+from . import goldens
 
 
 def two_layers():
@@ -46,19 +44,11 @@ LESSONS = {
 each_lesson = pytest.mark.parametrize("name", LESSONS)
 
 
-def golden(name: str, text: str) -> None:
-    """Set GRAPHGRAD_UPDATE_GOLDEN=1 to rewrite the files, then read them aloud."""
-    path = GOLDEN / name
-    if "GRAPHGRAD_UPDATE_GOLDEN" in os.environ:
-        path.write_text(text + "\n", encoding="utf-8")
-    assert text + "\n" == path.read_text(encoding="utf-8")
-
-
 @each_lesson
 def test_golden(name):
     lesson = LESSONS[name]()
-    golden(f"algebra-{name}.txt", lesson.text)
-    golden(f"algebra-{name}.tex", lesson.latex())
+    goldens.compare(f"algebra-{name}.txt", lesson.text + "\n")
+    goldens.compare(f"algebra-{name}.tex", lesson.latex() + "\n")
 
 
 @each_lesson

@@ -35,16 +35,10 @@ from graphgrad.graph import evaluate
 from . import rulebook
 
 pytest.importorskip("numba")
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 TARGETS = ["numpy", "numba"]
 each_target = pytest.mark.parametrize("target", TARGETS)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _own_cache(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GRAPHGRAD_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
 
 
 def descent(target="numpy"):

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
 import xml.etree.ElementTree as ET
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,7 +23,8 @@ from graphgrad.primitive import TABLE
 from graphgrad.proof.marks import latex_of, letter, operation, text_of
 from graphgrad.proof.notation import Notation
 
-GOLDEN = Path(__file__).parent / "golden"
+from . import goldens
+
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), "")
 
@@ -83,19 +82,11 @@ LESSONS = {
 each_lesson = pytest.mark.parametrize("name", LESSONS)
 
 
-def golden(name: str, text: str) -> None:
-    """Set GRAPHGRAD_UPDATE_GOLDEN=1 to rewrite the files, then read them aloud."""
-    path = GOLDEN / name
-    if "GRAPHGRAD_UPDATE_GOLDEN" in os.environ:
-        path.write_text(text + "\n", encoding="utf-8")
-    assert text + "\n" == path.read_text(encoding="utf-8")
-
-
 @each_lesson
 @pytest.mark.parametrize("kind", ["txt", "tex"])
 def test_golden(name, kind):
     d = gg.derive(*LESSONS[name]())
-    golden(f"derive-{name}.{kind}", d.text if kind == "txt" else d.latex())
+    goldens.compare(f"derive-{name}.{kind}", (d.text if kind == "txt" else d.latex()) + "\n")
 
 
 def test_row_15_has_the_numbers_of_the_book():

@@ -1,9 +1,7 @@
 """Pictures: golden DOT, one layout for all frames, states, groups, escaping, sizes."""
 
-import os
 import re
 import xml.etree.ElementTree as ET
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,19 +13,10 @@ from graphgrad.drawing.layout import coordinates, run_graphviz
 from graphgrad.drawing.style import THEMES, text_width
 from graphgrad.errors import GradientError, GraphError, MissingValueError
 
-GOLDEN = Path(__file__).parent / "golden"
+from . import goldens
+from .familiar import book, reused
+
 SVG = "{http://www.w3.org/2000/svg}"
-
-
-def lesson():
-    return gg.parse("x1 = x*w; x2 = x1 + b; d = 4 - x2; loss = abs(d)", x=2, w=3, b=1)
-
-
-def reused():
-    x = gg.var("x", 0.5)
-    with gg.scope("net"), gg.scope("hidden"):
-        h = gg.tanh(gg.var("w", 2.0) * x).named("h")
-    return (h * h + x).named("y")
 
 
 def vectors():
@@ -38,9 +27,9 @@ def vectors():
 
 
 CASES = {
-    "lesson-forward": (lesson, "forward", None, {}),
-    "lesson-backward": (lesson, "backward", None, {}),
-    "lesson-backward-4": (lesson, "backward", 4, {}),
+    "lesson-forward": (book, "forward", None, {}),
+    "lesson-backward": (book, "backward", None, {}),
+    "lesson-backward-4": (book, "backward", 4, {}),
     "reused-backward-2": (reused, "backward", 2, {"theme": "print"}),
     "reused-collapsed": (reused, "backward", None, {"collapse": "net", "theme": "dark"}),
     "vectors-backward": (vectors, "backward", None, {"legend": False}),
@@ -49,13 +38,9 @@ CASES = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_golden_dot(name):
-    """Set GRAPHGRAD_UPDATE_GOLDEN=1 to rewrite the files, then look at the pictures."""
     build, phase, step, options = CASES[name]
     source = gg.draw(build(), phase=phase, step=step, **options).source
-    path = GOLDEN / f"{name}.dot"
-    if "GRAPHGRAD_UPDATE_GOLDEN" in os.environ:
-        path.write_text(source, encoding="utf-8")
-    assert source == path.read_text(encoding="utf-8")
+    goldens.compare(f"{name}.dot", source)
 
 
 def geometry(dot):
@@ -64,7 +49,7 @@ def geometry(dot):
     return layout.width, layout.height, tuple(places)
 
 
-@pytest.mark.parametrize("build", [lesson, reused, vectors])
+@pytest.mark.parametrize("build", [book, reused, vectors])
 @pytest.mark.parametrize("options", [{}, {"legend": False}, {"rankdir": "TB"}])
 def test_nothing_moves_between_frames(build, options):
     pictures = [p for *_, p in frames(build(), **options)]
@@ -86,7 +71,7 @@ def test_ids_are_the_same_in_all_frames_and_classes_tell_the_state():
 
 
 def test_states_at_a_backward_step():
-    scene = scene_of(lesson())
+    scene = scene_of(book())
     frame = scene.frame("backward", 4)
     boxes = {b.name: scene.box_state(b, frame) for b in scene.boxes}
     assert boxes == {
@@ -113,8 +98,8 @@ def test_an_unknown_adjoint_is_a_dash_and_a_partial_one_says_so():
 
 
 def test_local_derivatives_stand_in_the_backward_picture_only():
-    assert "∂" not in gg.draw(lesson()).source.split("label=", 1)[1].split("tooltip")[0]
-    forward, backward = (gg.draw(lesson(), phase=p).source for p in ("forward", "backward"))
+    assert "∂" not in gg.draw(book()).source.split("label=", 1)[1].split("tooltip")[0]
+    forward, backward = (gg.draw(book(), phase=p).source for p in ("forward", "backward"))
     assert "∂x₁/∂w = x = 2" in backward
     assert ">∂x₁/∂w" not in forward
 
@@ -200,14 +185,14 @@ def test_duplicate_edges_are_two_arrows():
 @pytest.mark.parametrize("format", ["svg", "pdf", "png"])
 def test_formats(format):
     head = {"svg": b"<?xml", "pdf": b"%PDF", "png": b"\x89PNG"}[format]
-    assert gg.draw(lesson(), phase="backward").pipe(format).startswith(head)
+    assert gg.draw(book(), phase="backward").pipe(format).startswith(head)
 
 
 @pytest.mark.parametrize("theme", THEMES)
 def test_every_colour_of_a_theme_is_a_colour(theme):
     colours = vars(THEMES[theme]).values()
     assert all(re.fullmatch("#[0-9a-f]{6}", c) for c in colours)
-    assert run_graphviz(gg.draw(lesson(), theme=theme).source, "svg")
+    assert run_graphviz(gg.draw(book(), theme=theme).source, "svg")
 
 
 @pytest.mark.parametrize(
@@ -223,11 +208,11 @@ def test_every_colour_of_a_theme_is_a_colour(theme):
 )
 def test_errors(options, error, message):
     with pytest.raises(error, match=re.escape(message)):
-        gg.draw(lesson(), **options)
+        gg.draw(book(), **options)
 
 
 def test_negative_steps_count_from_the_end():
-    assert gg.draw(lesson(), step=-1).source == gg.draw(lesson(), step=4).source
+    assert gg.draw(book(), step=-1).source == gg.draw(book(), step=4).source
 
 
 def test_no_value_and_no_scalar():

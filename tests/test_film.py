@@ -9,16 +9,14 @@ import graphgrad as gg
 from graphgrad.cli import main
 from graphgrad.errors import DrawingError, GraphError, MissingDependencyError
 
+from .familiar import book
+
 LESSON = ["abs(4 - (x*w + b))", "x=2", "w=3", "b=1"]
-
-
-def lesson():
-    return gg.parse("x1 = x*w; x2 = x1 + b; d = 4 - x2; loss = abs(d)", x=2, w=3, b=1)
 
 
 def test_a_folder_of_numbered_pictures(tmp_path):
     folder = tmp_path / "frames"
-    assert gg.film(lesson()).save(folder) == folder
+    assert gg.film(book()).save(folder) == folder
     names = sorted(p.name for p in folder.iterdir())
     assert names[:2] == ["000-forward-0.svg", "001-forward-1.svg"]
     assert names[5] == "005-backward-0.svg"
@@ -29,7 +27,7 @@ def test_a_folder_of_numbered_pictures(tmp_path):
 
 
 def test_pictures_in_another_format(tmp_path):
-    paths = gg.film(lesson(), "backward").pictures(tmp_path, "pdf")
+    paths = gg.film(book(), "backward").pictures(tmp_path, "pdf")
     assert [p.name for p in paths][-1] == "006-backward-6.pdf"
     assert paths[0].read_bytes().startswith(b"%PDF-")
 
@@ -39,7 +37,7 @@ def test_pictures_in_another_format(tmp_path):
 )
 def test_animations(tmp_path, name, format):
     image = pytest.importorskip("PIL.Image")
-    gg.film(lesson(), seconds=0.5).save(tmp_path / name)
+    gg.film(book(), seconds=0.5).save(tmp_path / name)
     with image.open(tmp_path / name) as film:
         assert film.format == format
         assert film.n_frames == 12
@@ -57,12 +55,12 @@ def test_animations(tmp_path, name, format):
 def test_without_pillow_the_error_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "PIL", None)
     with pytest.raises(MissingDependencyError, match="pip install pillow"):
-        gg.film(lesson()).save(tmp_path / "a.gif")
+        gg.film(book()).save(tmp_path / "a.gif")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_slides(tmp_path):
-    path = gg.film(lesson()).save(tmp_path / "my loss.tex")
+    path = gg.film(book()).save(tmp_path / "my loss.tex")
     text = path.read_text("utf-8")
     assert text.count(r"\begin{frame}") == text.count(r"\end{frame}") == 12
     figures = re.findall(r"\\includegraphics\[.*?\]\{(.*?)\}", text)
@@ -74,7 +72,7 @@ def test_slides(tmp_path):
 
 
 def test_the_transcript():
-    text = gg.film(lesson()).transcript
+    text = gg.film(book()).transcript
     assert text.startswith("# loss = \\|4 − (x·w + b)\\|\n")
     assert r"Start: $x = 2,\quad w = 3,\quad b = 1$" in text
     assert r"3. $d = 4 - x_{2} = 4 - 7 = -3$" in text
@@ -101,12 +99,12 @@ def test_hostile_names_stay_text():
 
 def test_errors(tmp_path):
     with pytest.raises(DrawingError, match=r"a\.avi: expected \.gif, \.apng, \.tex or \.md"):
-        gg.film(lesson()).save(tmp_path / "a.avi")
+        gg.film(book()).save(tmp_path / "a.avi")
     with pytest.raises(GraphError, match="phase 'sideways'"):
-        gg.film(lesson(), "sideways")
+        gg.film(book(), "sideways")
     with pytest.raises(GraphError, match="seconds=0"):
-        gg.film(lesson(), seconds=0)
-    assert repr(gg.film(lesson())) == "<Film of 'loss = |4 − (x·w + b)|': 12 frames>"
+        gg.film(book(), seconds=0)
+    assert repr(gg.film(book())) == "<Film of 'loss = |4 − (x·w + b)|': 12 frames>"
 
 
 # -- the command line ------------------------------------------------------------------------------

@@ -25,15 +25,9 @@ from graphgrad.explain.steps import Wording, plain
 from graphgrad.recorder import BackwardStep
 
 from . import rulebook
+from .familiar import book
 
 MATHML = "{http://www.w3.org/1998/Math/MathML}"
-
-
-def lesson_15():
-    x, w, b = gg.var("x", 2.0), gg.var("w", 3.0), gg.var("b", 1.0)
-    x1 = (x * w).named("x1")
-    x2 = (x1 + b).named("x2")
-    return abs((4 - x2).named("d")).named("loss")
 
 
 def lesson_16():
@@ -60,7 +54,7 @@ def golden(lines):
 
 
 def test_lesson_15_in_text():
-    assert texts(lesson_15()) == golden([
+    assert texts(book()) == golden([
         "x₁ = x·w = 2·3 = 6",
         "x₂ = x₁ + b = 6 + 1 = 7",
         "d = 4 − x₂ = 4 − 7 = −3",
@@ -75,7 +69,7 @@ def test_lesson_15_in_text():
 
 
 def test_lesson_15_in_latex():
-    wording = Wording(gg.tape(lesson_15()))
+    wording = Wording(gg.tape(book()))
     assert [wording.latex(s) for s in wording.tape.steps] == [
         r"x_{1} = x \cdot w = 2 \cdot 3 = 6",
         r"x_{2} = x_{1} + b = 6 + 1 = 7",
@@ -402,7 +396,7 @@ def test_the_reader_of_latex_reads(text, value):
 
 
 def test_the_readers_notice_arithmetic_that_is_wrong():
-    wording = Wording(gg.tape(lesson_15()), digits=15)
+    wording = Wording(gg.tape(book()), digits=15)
     step = wording.tape.backward[-1]
     for read, shown in ((read_text, wording.text(step)), (read_latex, wording.latex(step))):
         *_, product, result = shown.split(" = ")

@@ -26,17 +26,11 @@ from graphgrad.drawing.layout import run_graphviz
 from graphgrad.errors import CompileError, GraphError
 from graphgrad.explain.tables import columns
 
+from . import goldens
 from .test_compiler_ops import GROUPS, graphs
 
 pytest.importorskip("numba")
-GOLDEN = Path(__file__).parent / "golden"
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _own_cache(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GRAPHGRAD_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 @pytest.fixture
@@ -230,12 +224,8 @@ CASES = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_golden_dot(name):
-    """Set GRAPHGRAD_UPDATE_GOLDEN=1 to rewrite the files, then look at the pictures."""
     source = gg.draw(regression()[1], **CASES[name]).source
-    path = GOLDEN / f"{name}.dot"
-    if "GRAPHGRAD_UPDATE_GOLDEN" in os.environ:
-        path.write_text(source, encoding="utf-8")
-    assert source == path.read_text(encoding="utf-8")
+    goldens.compare(f"{name}.dot", source)
 
 
 @pytest.mark.parametrize("target", ["numba", "numpy"])

@@ -19,16 +19,11 @@ from graphgrad.errors import GradientError, GraphError
 from graphgrad.explain.paths import Routes
 from graphgrad.explain.tables import columns, count, percent, table, whole
 
+from .familiar import book, find
+
 
 def text_of(found):
     return unicodedata.normalize("NFC", str(found))
-
-
-def lesson_15():
-    x, w, b = gg.var("x", 2.0), gg.var("w", 3.0), gg.var("b", 1.0)
-    x1 = (x * w).named("x1")
-    x2 = (x1 + b).named("x2")
-    return abs((4 - x2).named("d")).named("loss"), w
 
 
 def lesson_17(depth=3):
@@ -39,10 +34,6 @@ def lesson_17(depth=3):
         z = (w1 * a + w2 * a).named(f"z{k}")
         a = gg.sigmoid(z).named(f"σ{k}")
     return gg.square(a - 1).named("Loss")
-
-
-def find(loss, name):
-    return next(n for n in gg.ancestors(loss) if n.name == name)
 
 
 def walked(tape, node):
@@ -65,8 +56,8 @@ def walked(tape, node):
 
 
 def test_lesson_15():
-    loss, w = lesson_15()
-    assert text_of(gg.ledger(loss, w)) == unicodedata.normalize(
+    loss = book()
+    assert text_of(gg.ledger(loss, find(loss, "w"))) == unicodedata.normalize(
         "NFC",
         """\
 w̄ = ∂loss/∂w = 2

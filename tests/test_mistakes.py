@@ -15,18 +15,13 @@ from graphgrad.explain.misremembered import SLIPS
 from graphgrad.explain.mistakes import MISTAKES, run_mistake
 from graphgrad.primitive import TABLE
 
+from .familiar import book
+
 NAMES = ["depth-first", "overwrite", "no-zeroing", "forgotten-edge", "stale-value", "wrong-local"]
 
 
 def nfc(text):
     return unicodedata.normalize("NFC", str(text))
-
-
-def lesson_15():
-    x, w, b = gg.var("x", 2.0), gg.var("w", 3.0), gg.var("b", 1.0)
-    x1 = (x * w).named("x1")
-    x2 = (x1 + b).named("x2")
-    return abs((4 - x2).named("d")).named("loss")
 
 
 def reused():
@@ -72,7 +67,7 @@ further; in topological order a node waits until v̄ = 13 is complete."""
 
 
 def test_lesson_15_with_every_mistake():
-    found = gg.mistakes(lesson_15())
+    found = gg.mistakes(book())
     assert nfc(found) == nfc(
         """\
 mistake         here   first wrong step  why
@@ -222,7 +217,7 @@ def test_no_zeroing_is_backward_with_accumulate():
 
 
 def test_a_forgotten_edge_is_missing_and_nothing_else_changes():
-    run = run_mistake("forgotten-edge", lesson_15())
+    run = run_mistake("forgotten-edge", book())
     assert [row.wrong is None for row in run.rows] == [False] * 3 + [True] + [False] * 2
     assert run.adjoint(variables(run.tape.root)[2]) is None
     assert run.what == "The edge x₂ → b is not passed."
@@ -415,9 +410,9 @@ def test_hostile_names():
 
 def test_errors():
     with pytest.raises(GraphError, match="no mistake is called 'typo': there are depth-first, "):
-        run_mistake("typo", lesson_15())
+        run_mistake("typo", book())
     with pytest.raises(GraphError, match="no mistake is called 'typo'"):
-        gg.mistakes(lesson_15())["typo"]
+        gg.mistakes(book())["typo"]
     with pytest.raises(GradientError, match=r"shape \(2,\)"):
         gg.mistakes(gg.var("x", [1.0, 2.0]) * 2)
     with pytest.raises(GraphError, match="expected a graph node or its tape"):

@@ -15,12 +15,10 @@ from graphgrad.drawing.figure import scene_of, writer_of
 from graphgrad.drawing.player.story import Story, marked
 from graphgrad.errors import DrawingError, GraphError, MissingValueError, ShapeError
 
+from .familiar import book, reused
+
 HOSTILE = "</script><script>alert(1)"
 STATES = {"p": "pending", "c": "current", "d": "done", "i": "idle"}
-
-
-def lesson():
-    return gg.parse("x1 = x*w; x2 = x1 + b; d = 4 - x2; loss = abs(d)", x=2, w=3, b=1)
 
 
 def network(sizes, seed=0):
@@ -39,20 +37,13 @@ def network(sizes, seed=0):
     return gg.sum(gg.stack(layer) ** 2) if len(layer) > 1 else ((layer[0] - 1) ** 2)
 
 
-def reused():
-    x = gg.var("x", 0.5)
-    with gg.scope("net"), gg.scope("hidden"):
-        h = gg.tanh(gg.var("w", 2.0) * x).named("h")
-    return (h * h + x).named("y")
-
-
 def vectors():
     W, x = gg.var("W", [[1.0, 2.0], [3.0, -4.0]]), gg.var("x", [0.5, 0.25])
     return gg.mse(gg.sigmoid(W @ x + gg.var("b", [0.1, 0.2])), [0.0, 1.0]).named("loss")
 
 
 GRAPHS = {
-    "lesson": (lesson, {}),
+    "lesson": (book, {}),
     "reused": (reused, {}),
     "collapsed": (reused, {"collapse": True}),
     "vectors": (vectors, {}),
@@ -205,7 +196,7 @@ def test_only_finite_scalars_are_asked_for(name):
 
 
 def test_updates_are_a_third_phase():
-    loss = lesson()
+    loss = book()
     w, b = (next(n for n in gg.ancestors(loss) if n.name == name) for name in "wb")
     dw, db = gg.grad(loss, [w, b])
     player = gg.play(loss, updates={w: w - 0.1 * dw, b: b - 0.5 * db})
@@ -229,7 +220,7 @@ def test_an_update_of_a_matrix_shows_the_new_matrix():
 
 
 def test_a_rule_with_many_operations_is_not_written_out():
-    loss = lesson()
+    loss = book()
     w = next(n for n in gg.ancestors(loss) if n.name == "w")
     new = w
     for _ in range(50):
@@ -238,7 +229,7 @@ def test_a_rule_with_many_operations_is_not_written_out():
 
 
 def test_updates_that_make_no_sense_are_errors():
-    loss, stranger = lesson(), gg.var("s", 1.0)
+    loss, stranger = book(), gg.var("s", 1.0)
     w = next(n for n in gg.ancestors(loss) if n.name == "w")
     with pytest.raises(GraphError, match="takes no part in this graph"):
         gg.play(loss, updates={stranger: stranger * 2})
@@ -268,7 +259,7 @@ def test_names_and_groups_are_escaped():
 
 
 def test_the_page_asks_for_nothing_outside():
-    html = gg.play(lesson()).html
+    html = gg.play(book()).html
     assert "default-src 'none'" in html
     outside = re.sub(r"http://www\.w3\.org/\S+", "", html)
     assert not re.search(r"https?:|//\w|@import|url\((?!#)", outside.split("<script", 1)[0])
@@ -285,7 +276,7 @@ def test_pages_are_small(sizes, nodes, most):
 
 
 def test_a_player_saves_and_shows_itself(tmp_path):
-    player = gg.play(lesson())
+    player = gg.play(book())
     path = tmp_path / "loss.html"
     path.write_text("old")
     assert player.save(path) == path
@@ -298,7 +289,7 @@ def test_a_player_saves_and_shows_itself(tmp_path):
 
 
 def test_a_failed_save_leaves_the_old_file(tmp_path):
-    player = gg.play(lesson())
+    player = gg.play(book())
     with pytest.raises(DrawingError, match=r"loss\.gif: the player is a page; expected .*\.html"):
         player.save(tmp_path / "loss.gif")
     with pytest.raises(OSError, match="No such file"):
@@ -311,7 +302,7 @@ def test_a_failed_save_leaves_the_old_file(tmp_path):
 
 
 def test_titles():
-    assert gg.play(lesson()).title == "loss = |4 − (x·w + b)|"
+    assert gg.play(book()).title == "loss = |4 − (x·w + b)|"
     assert gg.play(gg.var("x", 1.0)).title == "x"
     x = gg.var("x", 1.0)
     for _ in range(40):
@@ -320,16 +311,16 @@ def test_titles():
 
 
 def test_themes_and_errors():
-    assert "color-scheme: dark;" in gg.play(lesson(), theme="dark").html
+    assert "color-scheme: dark;" in gg.play(book(), theme="dark").html
     with pytest.raises(GraphError, match="theme 'pink': expected auto, light or dark"):
-        gg.play(lesson(), theme="pink")
+        gg.play(book(), theme="pink")
     with pytest.raises(GraphError, match="rankdir 'UP'"):
-        gg.play(lesson(), rankdir="UP")
+        gg.play(book(), rankdir="UP")
     with pytest.raises(MissingValueError):
         gg.play(gg.var("x") * 2)
 
 
 def test_a_story_without_updates_has_two_phases():
-    story = Story(scene_of(lesson()))
+    story = Story(scene_of(book()))
     assert [name for name, _ in story.phases] == ["forward", "backward"]
     assert len(story.frames) == 5 + 7

@@ -6,17 +6,11 @@ import pytest
 import graphgrad as gg
 from graphgrad.errors import GradientError, GraphError, ShapeError
 
-
-def lesson():
-    x, w, b = gg.var("x", 2.0), gg.var("w", 3.0), gg.var("b", 1.0)
-    x1 = (x * w).named("x1")
-    x2 = (x1 + b).named("x2")
-    d = (4 - x2).named("d")
-    return x, w, b, x1, x2, d, abs(d).named("loss")
+from .familiar import book, find
 
 
 def test_forward_steps_hold_operands_and_values_in_order():
-    *_, loss = lesson()
+    loss = book()
     steps = gg.tape(loss).forward
     assert [s.index for s in steps] == [1, 2, 3, 4]
     assert [(s.node.name, s.operands, s.value) for s in steps] == [
@@ -28,7 +22,7 @@ def test_forward_steps_hold_operands_and_values_in_order():
 
 
 def test_backward_steps_follow_reverse_order_and_inputs_first_to_last():
-    *_, loss = lesson()
+    loss = book()
     rows = [
         (
             s.index,
@@ -60,14 +54,15 @@ def test_accumulator_before_and_after_when_a_node_has_several_users():
 
 
 def test_steps_are_forward_then_backward():
-    *_, loss = lesson()
+    loss = book()
     t = gg.tape(loss)
     assert t.steps == [*t.forward, *t.backward]
     assert repr(t) == "<Tape of 'loss': 8 nodes>"
 
 
 def test_adjoints_agree_with_backward_and_grad():
-    x, w, b, *_, loss = lesson()
+    loss = book()
+    x, w, b = (find(loss, name) for name in "xwb")
     t = gg.tape(loss)
     loss.backward()
     for n in (x, w, b):
@@ -75,7 +70,8 @@ def test_adjoints_agree_with_backward_and_grad():
 
 
 def test_the_tape_keeps_the_numbers_of_its_run():
-    _, w, *_, loss = lesson()
+    loss = book()
+    w = find(loss, "w")
     t = gg.tape(loss)
     w.value = 10.0
     assert (t.value(w), t.value(loss), t.adjoint(w)) == (3.0, 3.0, 2.0)
@@ -140,7 +136,7 @@ def test_only_nodes_are_recorded(bad):
 
 
 def test_strangers_are_refused():
-    *_, loss = lesson()
+    loss = book()
     with pytest.raises(GraphError, match="'z' took no part"):
         gg.tape(loss).value(gg.var("z", 1.0))
 

@@ -22,10 +22,9 @@ from graphgrad.stepping.registry import COMMANDS
 from graphgrad.stepping.session import Session
 from graphgrad.stepping.text import Text
 
-from . import rulebook
+from . import goldens, rulebook
 from .test_random_graphs import ONE, TWO
 
-GOLDEN = Path(__file__).parent / "golden"
 LESSON = "abs(4 - (x*w + b))"
 GIVEN = {"x": 2, "w": 3, "b": 1}
 
@@ -89,13 +88,8 @@ def transcript(text: str, values: dict[str, Any], lines: list[str]) -> str:
 
 @pytest.mark.parametrize("name", LESSONS)
 def test_transcript(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Set GRAPHGRAD_UPDATE_GOLDEN=1 to rewrite the files, then read them."""
     monkeypatch.chdir(tmp_path)
-    found = transcript(*LESSONS[name])
-    path = GOLDEN / f"session-{name}.txt"
-    if "GRAPHGRAD_UPDATE_GOLDEN" in os.environ:
-        path.write_text(found, encoding="utf-8")
-    assert found == path.read_text(encoding="utf-8")
+    goldens.compare(f"session-{name}.txt", transcript(*LESSONS[name]))
 
 
 def test_every_command_is_in_a_transcript_or_a_test_of_its_own() -> None:
