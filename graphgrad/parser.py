@@ -1,10 +1,10 @@
 """Expression text to graph: ``gg.parse("abs(4 - (x*w + b))", x=2, w=3, b=1)``.
 
 What one can do: `parse` an expression, or several assignments, into a node; ask which variables
-still want a value (`missing`); read a value (`parse_value`) or ``name=value`` (`split_assignment`)
-from a command line. The text is cut up by Python's own parser, but never evaluated: a walk over
-the tree makes a node of each kind of expression listed here, and refuses everything else with its
-place marked.
+still want a value (`missing`); read from a command line a value (`parse_value`), ``name=value``
+(`split_assignment`) or several of these (`assigned`). The text is cut up by Python's own parser,
+but never evaluated: a walk over the tree makes a node of each kind of expression listed here, and
+refuses everything else with its place marked.
 
     statements   name = expression; …; expression    also one to a line
     arithmetic   + - * / @ ** and signs
@@ -19,14 +19,16 @@ A text has at most 20,000 characters, a statement 1000 operators and 100 levels 
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterable
 from typing import Any
 from unicodedata import normalize
 
+from graphgrad.errors import GraphError
 from graphgrad.graph import VARIABLE, Node, NumberOrArray, ancestors
 from graphgrad.parsing.excerpt import clean
 from graphgrad.parsing.reader import Reader
 
-__all__ = ["missing", "parse", "parse_value", "split_assignment"]
+__all__ = ["assigned", "missing", "parse", "parse_value", "split_assignment"]
 
 
 def parse(text: str, /, **values: Any) -> Node:
@@ -99,6 +101,26 @@ def split_assignment(argument: str) -> tuple[str, NumberOrArray]:
     reader = Reader(text, closed=True)
     value = reader.run(wanted, ast.Assign).value
     return next(iter(reader.assigned)), value
+
+
+def assigned(arguments: Iterable[str]) -> dict[str, NumberOrArray]:
+    """Return the values of arguments ``name=value`` by their names.
+
+    Raises:
+        ParseError: when one is not of that form.
+        GraphError: when a name is given twice.
+
+    Example:
+        >>> assigned(["x=2", "b=0.5"])
+        {'x': 2.0, 'b': 0.5}
+    """
+    values: dict[str, NumberOrArray] = {}
+    for argument in arguments:
+        name, value = split_assignment(argument)
+        if name in values:
+            raise GraphError(f"{name} is given twice")
+        values[name] = value
+    return values
 
 
 def missing(node: Node) -> list[str]:

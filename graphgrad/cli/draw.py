@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from graphgrad.cli.arguments import graph_of, parser_of
+from graphgrad.cli.arguments import add_graph, add_look, graph_of, parser_of
 
 if TYPE_CHECKING:
     from graphgrad.drawing.dot import Writer
@@ -29,18 +29,13 @@ def parser() -> argparse.ArgumentParser:
     """Return the options of the command."""
     parser = parser_of("draw", "Draw the forward or the backward pass of an expression.", EPILOG)
     add = parser.add_argument
-    add("expression", metavar="EXPR", help="such as 'abs(4 - (x*w + b))'; or assignments with ;")
-    add("values", metavar="name=value", nargs="*", help="a number, or a list: W=[[1,2],[3,4]]")
+    add_graph(parser)
     add("-o", "--output", metavar="FILE", help=".svg, .pdf, .png or .dot; without, or -: terminal")
     add("--frames", metavar="DIR", help="write every step as a numbered SVG")
     add("--phase", choices=["forward", "backward"], help="which pass (forward)")
     add("--step", type=int, metavar="K", help="the moment after K steps of the pass")
     add("--theme", default="light", choices=["light", "dark", "print"])
-    add("--digits", type=int, default=4, metavar="N", help="significant digits (4)")
-    add("--collapse", action="append", metavar="GROUP", help="draw this group as one box")
-    add("--open", action="append", metavar="GROUP", help="keep this group open")
-    add("--expand", action="store_true", help="draw vectors and matrices as scalar circuits")
-    add("--rankdir", default="LR", choices=["LR", "TB", "RL", "BT"], help="direction (LR)")
+    add_look(parser)
     add("--no-legend", action="store_true", help="leave the legend out")
     add("--ascii", action="store_true", help="no Unicode in the terminal")
     parser.set_defaults(run=run)

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from graphgrad.cli.arguments import graph_of, parser_of
+from graphgrad.cli.arguments import add_graph, add_look, graph_of, parser_of
 
 if TYPE_CHECKING:
     from graphgrad.graph import Node
@@ -29,16 +29,11 @@ def parser() -> argparse.ArgumentParser:
         EPILOG,
     )
     add = parser.add_argument
-    add("expression", metavar="EXPR", help="such as 'abs(4 - (x*w + b))'; or assignments with ;")
-    add("values", metavar="name=value", nargs="*", help="a number, or a list: W=[[1,2],[3,4]]")
+    add_graph(parser)
     add("-o", "--output", metavar="FILE", required=True, help=".html; or .gif, .apng, .tex, .md")
     add("--rate", type=float, metavar="A", help="also play the update p - A·∂loss/∂p of parameters")
     add("--theme", default="auto", choices=["auto", "light", "dark"], help="at first (auto)")
-    add("--digits", type=int, default=4, metavar="N", help="significant digits (4)")
-    add("--collapse", action="append", metavar="GROUP", help="draw this group as one box")
-    add("--open", action="append", metavar="GROUP", help="keep this group open")
-    add("--expand", action="store_true", help="draw vectors and matrices as scalar circuits")
-    add("--rankdir", default="LR", choices=["LR", "TB", "RL", "BT"], help="direction (LR)")
+    add_look(parser)
     parser.set_defaults(run=run)
     return parser
 

@@ -27,7 +27,7 @@ from graphgrad.drawing.player.page import play
 from graphgrad.errors import GraphError, MissingValueError
 from graphgrad.explain.names import visible
 from graphgrad.graph import Node
-from graphgrad.parser import missing, parse, split_assignment
+from graphgrad.parser import assigned, missing, parse
 from graphgrad.parsing.calls import vocabulary
 from graphgrad.parsing.excerpt import clean
 from graphgrad.parsing.reader import NUMBERS
@@ -129,13 +129,7 @@ def _cell(line: str, cell: str, namespace: dict[str, Any]) -> None:
     from IPython.display import display
 
     options = _options(line)
-    given: dict[str, Any] = {}
-    for argument in options.values:
-        name, value = split_assignment(argument)
-        if name in given:
-            raise GraphError(f"{name} is given twice")
-        given[name] = value
-    root, name = graph_of(cell, given, namespace)
+    root, name = graph_of(cell, assigned(options.values), namespace)
     if options.expand:
         root = expand(root)
     run = tape(root)
