@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from graphgrad.cli.arguments import parser_of
 
 if TYPE_CHECKING:
+    from graphgrad.cli.backup import Backup
     from graphgrad.nn.tables import Table
 
 __all__ = ["delimiter", "parser", "run"]
@@ -19,6 +20,7 @@ examples:
   graphgrad train flats.csv --target rent --ignore id --missing mean --save model.npz
   graphgrad train iris.csv --target species --hidden 16,16 --activation tanh --epochs 200 \\
       --plot curves.png --draw network.svg --save model.npz
+  graphgrad train large.csv --target kind --epochs 5000 --backup run.npz --save model.npz
   graphgrad predict model.npz new.csv -o predicted.csv
 
 The file is UTF-8 with a line of names. Numbers are scaled, texts become categories; both are
@@ -68,6 +70,9 @@ def _add_network(add: Any) -> None:
 
 def _add_output(add: Any) -> None:
     add("--save", metavar="FILE.npz", help="the trained network")
+    add("--backup", metavar="FILE.npz",
+        help="the whole training, after each epoch; killed, it goes on there when the same command "
+        "is run again")  # fmt: skip
     add("--plot", metavar="FILE", help="curves of loss and metrics: .png, .svg or .pdf")
     add("--draw", metavar="FILE", help="the network's graph: .svg, .pdf, .png or .dot")
 
@@ -89,12 +94,18 @@ def run(arguments: argparse.Namespace) -> None:
         )  # fmt: skip
     console.print(reports.columns(table))
     model = _network(table, arguments)
-    stopping = _fitted(model, table, arguments)
+    backup = _backup(model, table, arguments)
+    if backup and backup.epochs is not None:
+        text = f"going on after epoch {backup.epochs}: {backup.path}"
+        console.print(text, markup=False, soft_wrap=True)
+    stopping = _fitted(model, table, arguments, backup)
     for line in reports.ending(model.history, stopping):
         console.print(line, markup=False, soft_wrap=True)
     console.print(reports.scores(model, table))
     for line in _written(model, arguments, stopping):
         console.print(line, markup=False, soft_wrap=True)
+    if backup:
+        backup.close(model.history.stopped)
 
 
 def _network(table: Table, arguments: argparse.Namespace) -> Any:
@@ -112,7 +123,14 @@ def _network(table: Table, arguments: argparse.Namespace) -> Any:
     return model
 
 
-def _fitted(model: Any, table: Table, arguments: argparse.Namespace) -> Any:
+def _backup(model: Any, table: Table, arguments: argparse.Namespace) -> Backup | None:
+    from graphgrad.cli.backup import Backup
+
+    path = arguments.backup
+    return None if path is None else Backup(Path(path), model, table, arguments)
+
+
+def _fitted(model: Any, table: Table, arguments: argparse.Namespace, backup: Backup | None) -> Any:
     """Train, and return the callback that may have ended it."""
     from graphgrad.nn.callbacks import EarlyStopping
 
@@ -122,8 +140,10 @@ def _fitted(model: Any, table: Table, arguments: argparse.Namespace) -> Any:
     model.fit(
         table.X, table.y, epochs=arguments.epochs, batch_size=arguments.batch_size,
         validation_data=(table.X_validation, table.y_validation) if aside else None,
-        callbacks=[stopping] if stopping else None,
+        callbacks=[*([backup.callback()] if backup else []), *([stopping] if stopping else [])],
     )  # fmt: skip
+    if backup:
+        backup.forget()
     return stopping
 
 
@@ -131,7 +151,8 @@ def _check_outputs(arguments: argparse.Namespace) -> None:
     """Find out before the training whether its results can be written after it."""
     from graphgrad.errors import DrawingError, GraphError
 
-    for name, endings in (("plot", "png svg pdf"), ("draw", "svg pdf png dot gv"), ("save", "")):
+    formats = {"plot": "png svg pdf", "draw": "svg pdf png dot gv", "save": "", "backup": ""}
+    for name, endings in formats.items():
         given = getattr(arguments, name)
         if given is None:
             continue
@@ -141,10 +162,17 @@ def _check_outputs(arguments: argparse.Namespace) -> None:
             raise DrawingError(f"{path}: the ending tells the format; use {known}")
         if not path.parent.is_dir():
             raise GraphError(f"{path}: there is no folder {path.parent}")
+    if arguments.save and arguments.backup and _same(arguments.save, arguments.backup):
+        raise GraphError(f"--save and --backup name the same file, {arguments.save}: the backup is "
+                         f"removed when the training has ended")  # fmt: skip
     if arguments.plot:
         from graphgrad.plots.canvas import matplotlib
 
         matplotlib()
+
+
+def _same(one: str, other: str) -> bool:
+    return Path(one).resolve() == Path(other).resolve()
 
 
 def _written(model: Any, arguments: argparse.Namespace, stopping: Any) -> list[str]:
