@@ -15,7 +15,6 @@ import graphgrad as gg
 from graphgrad import nn
 from graphgrad.errors import DivergenceError, DtypeError, NetworkError, ShapeError
 from graphgrad.nn.losses import NAMES as LOSSES
-from graphgrad.nn.shuffling import Shuffle
 
 
 def regression(n=50, seed=0):
@@ -102,46 +101,6 @@ def test_every_epoch_sees_every_example_once_and_the_last_batch_is_its_own_mean(
             w, b = w - 0.1 * x.T @ error, b - 0.1 * error.sum(0)
     np.testing.assert_allclose(model.get_weights()[0], w, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(model.get_weights()[1], b, rtol=1e-4, atol=1e-6)
-
-
-@pytest.mark.parametrize("n", [1, 2, 3, 10, 1000])
-def test_shuffled_orders_are_permutations_and_differ(n):
-    shuffle = Shuffle(n, seed=5)
-    orders = [shuffle.order(e) for e in range(70)]
-    for order in orders:
-        assert np.array_equal(np.sort(order), np.arange(n))
-    if n >= 10:
-        assert len({o.tobytes() for o in orders}) == 70
-    assert np.array_equal(Shuffle(n, seed=5).order(69), orders[69])
-    assert n < 10 or not np.array_equal(Shuffle(n, seed=6).order(69), orders[69])
-
-
-def test_blocks_of_very_many_examples_are_permuted(monkeypatch):
-    monkeypatch.setattr("graphgrad.nn.shuffling.MANY", 300)
-    shuffle = Shuffle(1003, seed=1)  # 250 blocks of 4, and 3 left over
-    order = shuffle.order(3)
-    assert np.array_equal(np.sort(order), np.arange(1003))
-    assert np.array_equal(np.sort(order[:1000:4]), np.arange(0, 1000, 4))
-    assert not np.array_equal(order, np.arange(1003))
-    for start, stop in [(0, 7), (5, 6), (30, 400), (990, 1003), (1000, 1003)]:
-        part = np.empty(stop - start, np.int64)
-        shuffle.write(3, start, part)
-        assert np.array_equal(part, order[start:stop])
-
-
-def test_shuffling_puts_examples_together_by_chance():
-    # Any two examples share a batch of 10 among 100 with probability 1/11.
-    shuffle = Shuffle(100, seed=0)
-    together = np.zeros((100, 100))
-    for e in range(2000):
-        place = np.empty(100, int)
-        place[shuffle.order(e)] = np.arange(100) // 10
-        together += place[:, None] == place
-    off = together[~np.eye(100, dtype=bool)] / 2000
-    assert off.mean() == pytest.approx(9 / 99)
-    spread = math.sqrt(9 / 99 * (1 - 9 / 99) / 2000)
-    assert off.std() < 2.5 * spread
-    assert off.max() < 0.2
 
 
 def test_chunks_of_any_size_give_the_same_run(monkeypatch):

@@ -12,22 +12,11 @@ from graphgrad.compiler.program import Program
 from graphgrad.compiler.regions import aligned, crossing, reads, rows_of
 from graphgrad.graph import Node, describe
 
-__all__ = ["BatchWarning", "batches", "obstacle", "other_count", "size_of_batch"]
+__all__ = ["BatchWarning", "obstacle", "other_count", "size_of_batch"]
 
 
 class BatchWarning(UserWarning):
     """Another number of rows than a graph was compiled for is run in batches."""
-
-
-def batches(count: int, size: int) -> np.ndarray:
-    """Return the row numbers of batches that hold `count` rows; the last row fills up the last.
-
-    Example:
-        >>> batches(5, 2).tolist()
-        [[0, 1], [2, 3], [4, 4]]
-    """
-    steps = -(-count // size)
-    return np.minimum(np.arange(steps * size), count - 1).reshape(steps, size)
 
 
 def obstacle(program: Program, size: int) -> str:

@@ -14,11 +14,12 @@ from graphgrad.compiler.feeding import Feed
 from graphgrad.compiler.fuse import Fused, fuse
 from graphgrad.compiler.helpers import EXPORTS, HELPERS
 from graphgrad.compiler.memory import Plan, plan
+from graphgrad.compiler.orders import ROOM, Order
 from graphgrad.compiler.origins import Run
 from graphgrad.compiler.program import Program
 from graphgrad.compiler.regions import Schedule, schedule
 from graphgrad.compiler.source import PER_INPUT, Written, write
-from graphgrad.compiler.text import ARENAS, ROWS, SLOTS
+from graphgrad.compiler.text import ARENAS, ORDER, ROWS, SLOTS
 from graphgrad.compiler.threads import count, pool
 from graphgrad.dtypes import INT64
 from graphgrad.graph import Node
@@ -115,7 +116,11 @@ class CpuRuntime:
         rooms = [np.empty(n.shape if rows else 0, n.dtype)
                  for n, rows in zip(nodes, feed.by_rows, strict=True)]  # fmt: skip
         table = self._many
-        table[ROWS] = _address(feed.rows)
+        if isinstance(feed.rows, Order):
+            table[ORDER] = _address(feed.rows.table)
+            table[ORDER + 1], table[ROWS] = feed.rows.first, table[ORDER] + 8 * ROOM
+        else:
+            table[ROWS], table[ORDER] = _address(feed.rows), 0
         for k, (x, room) in enumerate(zip(feed.data, rooms, strict=True)):
             at = SLOTS + PER_INPUT * k
             table[at : at + 3] = _address(x), _address(room), int(feed.by_rows[k])

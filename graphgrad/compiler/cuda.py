@@ -7,31 +7,31 @@ driver for all of them.
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from graphgrad.compiler.cache import load as load_module
+from graphgrad.compiler.cuda_cublas import Library
 from graphgrad.compiler.cuda_device import (
     HARDWARE,
     SIMULATED,
     WAY_OUT,
-    Replay,
-    allocate,
     device,
     quiet,
     readable,
     simulated,
 )
+from graphgrad.compiler.cuda_feeding import Epochs
 from graphgrad.compiler.cuda_launches import Launch, Written
+from graphgrad.compiler.cuda_memory import Staging, allocate, pinned
 from graphgrad.compiler.cuda_pen import DEVICE_ARENAS
+from graphgrad.compiler.cuda_replay import Replay, mark
 from graphgrad.compiler.cuda_text import Text
-from graphgrad.compiler.feeding import Feed
+from graphgrad.compiler.cuda_trials import address
 from graphgrad.compiler.origins import Run
 from graphgrad.compiler.program import Program
 from graphgrad.compiler.work import read, written
@@ -41,82 +41,88 @@ from graphgrad.graph import Node
 
 __all__ = ["CudaRuntime"]
 
-CHUNK = 0.5
-"""Share of the device's free memory that the data of an epoch may take at once."""
 
-
-class CudaRuntime:
+class CudaRuntime(Epochs):
     """One compiled program with its memory on the device.
 
     Attributes:
         source, names: the kernels' text, and the names of nodes in it.
         text: what it was made from.
         replayed: whether launches are replayed as a CUDA graph.
+        obstacle: why not, where it was tried in vain.
     """
 
     def __init__(self, program: Program, math: str, together: bool = True) -> None:
         self._cuda = device()
         self.program, self.math = program, math
-        self.text = Text(program, SIMULATED if simulated() else HARDWARE, together)
+        self._stream = self._cuda.stream()
+        blas = Library(self._cuda, self._stream, math)
+        self.text = Text(program, SIMULATED if simulated() else HARDWARE, together, blas.able)
         self.fused, self.plan = self.text.fused, self.text.plan
         self.source, self.names = self.text.step.text, self.text.step.names
-        self.replayed = False
-        self._stream = self._cuda.stream()
+        self.replayed, self.obstacle = False, ""
         kinds = [kind for kind in DEVICE_ARENAS if self.text.step.sizes.get(kind)]
         sizes = [(self.text.step.sizes[kind], kind) for kind in kinds]
-        self._arenas = dict(zip(kinds, allocate(self._cuda, sizes, self._stream), strict=True))
+        self._arenas = dict(zip(kinds, allocate(self._cuda, sizes), strict=True))
+        products = [launch.call for launch in self.text.step.launches if launch.call]
+        self._products, _ = blas.calls(products, self._address)
         self._launches = self._loaded(self.text.step)
+        self._staging = Staging(self._cuda, self._stream)
         self._ends = {kind: self._staged(kind) for kind in kinds}
+        self._noted = pinned(self._cuda, 1, INT64) if self.text.layout.flag >= 0 else None
         self._calls = 0
-        self._replay: Callable[[], None] | None = None
-        self._epochs: dict[tuple[bool, ...], list[Any]] = {}
-        for kind in kinds:
-            self._put(kind, 0, np.zeros(self.text.layout.sizes[kind], kind))
+        self._replay: Replay | None = None
+        self._begin_epochs()
+        self._begin()
+
+    def _begin(self) -> None:
+        """Fill the arenas with zeros and constants."""
+        from numba.cuda.cudadrv import driver
+
+        zeros: Any = driver.device_memset
+        for kind, arena in self._arenas.items():
+            zeros(arena, 0, arena.size * kind.itemsize, stream=self._stream)
         for n in self.fused.stored:
             if n.op == "constant":
-                self._put(n.dtype, self.plan.start[n], n._value)
-        self._stream.synchronize()
+                self._put(n, n._value)
 
     # -- memory ----------------------------------------------------------------------------------
 
     def _staged(self, kind: Dtype) -> tuple[Any, Any, Any, Any]:
         """Return pinned arrays for the inputs and outputs of a type, and their device arrays."""
         a, b, c, d = self.text.layout.areas[kind]
-        arena, pinned = self._arenas[kind], self._cuda.pinned_array
+        arena = self._arenas[kind]
         return (
-            pinned(b - a, kind) if b > a else None,
+            pinned(self._cuda, b - a, kind) if b > a else None,
             arena[a:b] if b > a else None,
-            pinned(d - c, kind) if d > c else None,
+            pinned(self._cuda, d - c, kind) if d > c else None,
             arena[c:d] if d > c else None,
         )
 
-    def _put(self, kind: Dtype, at: int, value: Any) -> None:
-        flat = np.ascontiguousarray(value, kind).reshape(-1)
-        if flat.size:
-            self._arenas[kind][at : at + flat.size].copy_to_device(flat, stream=self._stream)
-
-    def _got(self, node: Node) -> Any:
+    def _place(self, node: Node) -> Any:
         at = self.plan.start[node]
-        found = np.empty(node.size, node.dtype)
+        return self._arenas[node.dtype][at : at + node.size]
+
+    def _address(self, node: Node, at: int) -> int:
+        """Return where an entry of a node's buffer is on the device."""
+        entries = self.plan.start[node] + at
+        return address(self._arenas[node.dtype]) + entries * node.dtype.itemsize
+
+    def _put(self, node: Node, value: Any) -> None:
         if node.size:
-            place = self._arenas[node.dtype][at : at + node.size]
-            place.copy_to_host(found, stream=self._stream)
-            self._stream.synchronize()
-        return found.reshape(node.shape)
+            self._staging.put(self._place(node), np.ascontiguousarray(value, node.dtype))
 
     def set(self, variable: Node, value: Any) -> None:
         """Copy a value to the device, if any kernel reads or writes it."""
         if variable in self.plan.start:
-            self._put(variable.dtype, self.plan.start[variable], value)
-            self._stream.synchronize()  # the caller may change its array at once
+            self._put(variable, value)
 
     def get(self, variable: Node) -> Any:
         """Return a copy of a variable's value on the device."""
-        return self._got(variable)[()]
-
-    def value(self, node: Node) -> Any:
-        """Return the current numbers of a node that has a buffer of its own, or None."""
-        return self._got(node) if node in self.plan.start else None
+        found = np.empty(variable.size, variable.dtype)
+        if variable.size:
+            self._staging.fetch([(self._place(variable), found)])
+        return found.reshape(variable.shape)[()]
 
     # -- launches ---------------------------------------------------------------------------------
 
@@ -137,6 +143,8 @@ class CudaRuntime:
             ) from found
 
     def _configured(self, module: Any, launch: Launch) -> Callable[..., None]:
+        if launch.call:
+            return self._products[launch.call]
         function = getattr(module, launch.name)
         configured: Callable[..., None] = function[
             launch.blocks, self.text.cut.threads, self._stream
@@ -148,34 +156,40 @@ class CudaRuntime:
         for launch in self._launches:
             launch(*arenas)
 
-    def _recorded(self, launches: Callable[[], None]) -> Callable[[], None]:
-        """Return launches as a CUDA graph where the driver can record one, else as they are."""
-        if self.text.cut.simulated:
-            return launches
-        with contextlib.suppress(Exception):
-            replay = Replay(self._stream, launches)
-            self.replayed = True
-            return replay
-        return launches
+    def _recorded(self, launches: Callable[[], None]) -> Replay | None:
+        """Return launches as a CUDA graph; None where the driver cannot record one."""
+        if self.text.cut.simulated or self.obstacle:
+            return None
+        try:
+            replay = Replay(self._cuda, self._stream, launches)
+        except Exception as found:  # the launches themselves still work
+            self.obstacle = readable(found)
+            return None
+        self.replayed = True
+        return replay
+
+    def _call(self) -> None:
+        """Copy inputs, make all launches, copy outputs."""
+        for given, place, _, _ in self._ends.values():
+            if given is not None:
+                place.copy_to_device(given, stream=self._stream)
+        self._step()
+        for _, _, made, place in self._ends.values():
+            if made is not None:
+                place.copy_to_host(made, stream=self._stream)
 
     def run(self, inputs: Sequence[Any]) -> list[Any]:
         """Run all kernels once and return the outputs."""
+        self._cuda.current_context()  # of this thread, whichever it is
         layout = self.text.layout
         for node, x, at in zip(self.program.inputs, inputs, layout.inputs, strict=True):
             begin = layout.areas[node.dtype][0]
             self._ends[node.dtype][0][at - begin : at - begin + node.size] = x.reshape(-1)
-        for given, place, _, _ in self._ends.values():
-            if given is not None:
-                place.copy_to_device(given, stream=self._stream)
         self._calls += 1
         if self._calls == 2:  # the first call has loaded everything that launches need
-            self._replay = self._recorded(self._step)
-        (self._replay or self._step)()
-        for _, _, made, place in self._ends.values():
-            if made is not None:
-                place.copy_to_host(made, stream=self._stream)
-        self._stream.synchronize()
-        self._check()
+            self._replay = self._recorded(self._call)
+        (self._replay or self._call)()
+        self._finish()
         return [self._result(k) for k in range(len(self.program.outputs))]
 
     def _result(self, k: int) -> Any:
@@ -184,93 +198,23 @@ class CudaRuntime:
         found = self._ends[node.dtype][2][at - begin : at - begin + node.size]
         return found.reshape(node.shape).copy()
 
-    def _check(self) -> None:
-        """Raise IndexError when a kernel has noted an index out of bounds."""
-        flag = self.text.layout.flag
-        if flag < 0:
-            return
-        place = self._arenas[INT64][flag : flag + 1]
-        noted = place.copy_to_host(stream=self._stream)
-        self._stream.synchronize()
-        if noted[0]:
-            place.copy_to_device(np.zeros(1, np.int64), stream=self._stream)
-            self._stream.synchronize()
-            raise IndexError("an index is out of bounds")
+    def _finish(self) -> None:
+        """Wait for all launches.
 
-    # -- epochs -----------------------------------------------------------------------------------
-
-    def epoch(self, feed: Feed) -> list[Any]:
-        """Run once per batch and return the outputs of all steps, one below the other."""
-        results = [np.empty((feed.steps, *n.shape), n.dtype) for n in self.program.outputs]
-        running: tuple[int, list[Any], list[Any]] | None = None
-        for first, part in self._parts(feed):  # a part is cut while the one before it runs
-            if running:
-                self._collect(results, *running)
-            running = (first, *self._begin(part))
-        if running:
-            self._collect(results, *running)
-        self._check()
-        return results
-
-    def _collect(self, results: list[Any], first: int, made: list[Any], _held: list[Any]) -> None:
-        """Wait for some steps and put their outputs where they belong."""
-        found = [y.copy_to_host(stream=self._stream) for y in made]
-        self._stream.synchronize()
-        for whole, some in zip(results, found, strict=True):
-            if whole.size:
-                count = some.size // (whole.size // len(whole))
-                whole[first : first + count] = some.reshape(count, *whole.shape[1:])
-
-    def _parts(self, feed: Feed) -> Iterator[tuple[int, Feed]]:
-        """Cut an epoch whose data do not fit on the device into runs of steps that do."""
-        free = _free(self._cuda) * CHUNK
-        ends = (*self.program.inputs, *self.program.outputs)
-        each = max(1, sum(n.size * n.dtype.itemsize for n in ends))
-        made = sum(n.size * n.dtype.itemsize for n in self.program.outputs) * feed.steps
-        if sum(x.nbytes for x in feed.data) + made <= free or not feed.steps:
-            yield 0, feed
-            return
-        count = max(1, int(free / each))
-        for first in range(0, feed.steps, count):
-            yield first, _cut_out(feed, first, min(first + count, feed.steps))
-
-    def _begin(self, feed: Feed) -> tuple[list[Any], list[Any]]:
-        """Upload the data of some steps and launch them.
-
-        Returns:
-            Where their outputs will be, and all that must be held until they are there.
+        Raises:
+            IndexError: when a kernel has noted an index out of bounds.
         """
-        by_rows = tuple(feed.by_rows)
-        if by_rows not in self._epochs:
-            self._epochs[by_rows] = self._loaded(self.text.epoch(by_rows))
-        before, keep, tick = self._epochs[by_rows]
-        sizes = [(max(x.size, 1), n.dtype) for x, n in zip(feed.data, self.program.inputs)]
-        sizes += [(max(feed.steps * n.size, 1), n.dtype) for n in self.program.outputs]
-        sizes += [(max(feed.rows.size, 1), INT64), (1, INT64)]
-        arrays = allocate(self._cuda, sizes, self._stream)
-        data, results = arrays[: len(feed.data)], arrays[len(feed.data) : -2]
-        rows, step = arrays[-2:]
-        given = [*feed.data, feed.rows, np.zeros(1, np.int64)]
-        for place, x in zip([*data, rows, step], given, strict=True):
-            if x.size:
-                place[: x.size].copy_to_device(x.reshape(-1), stream=self._stream)
-        arenas = tuple(self._arenas.values())
-
-        def one() -> None:
-            before(*arenas, *data, rows, step)
-            self._step()
-            keep(*arenas, *results, rows, step)
-            tick(*arenas, rows, step)
-
-        return results, [*arrays, self._repeat(one, feed.steps)]
-
-    def _repeat(self, step: Callable[[], None], count: int) -> Callable[[], None]:
-        """Make a step so many times, from the second on as a CUDA graph; return that."""
-        for k in range(count):
-            if k == 1:
-                step = self._recorded(step)
-            step()
-        return step
+        if self._noted is None:
+            self._stream.synchronize()
+            return
+        flag = self.text.layout.flag
+        place = self._arenas[INT64][flag : flag + 1]
+        place.copy_to_host(self._noted, stream=self._stream)
+        self._stream.synchronize()
+        if self._noted[0]:
+            self._noted[0] = 0
+            place.copy_to_device(self._noted, stream=self._stream)
+            raise IndexError("an index is out of bounds")
 
     # -- times ------------------------------------------------------------------------------------
 
@@ -296,17 +240,11 @@ class CudaRuntime:
 
     def _timed(self, inputs: Sequence[Any], seconds: float) -> list[float]:
         self.run(inputs)
-        arenas = tuple(self._arenas.values())
         found: list[list[float]] = []
         end = time.perf_counter() + seconds
+        once = self._stopwatch()
         while len(found) < 3 or (time.perf_counter() < end and len(found) < 100):
-            marks = [self._cuda.event() for _ in range(len(self._launches) + 1)]
-            marks[0].record(self._stream)
-            for launch, mark in zip(self._launches, marks[1:], strict=True):
-                launch(*arenas)
-                mark.record(self._stream)
-            self._stream.synchronize()
-            found.append([a.elapsed_time(b) / 1e3 for a, b in pairwise(marks)])
+            found.append(once())
         taken = dict.fromkeys(self.fused.kernels, 0.0)
         stored = set(self.fused.stored)
         moved = {k: 1 + read(k, self.fused) + written(k, stored) for k in taken}
@@ -317,18 +255,34 @@ class CudaRuntime:
                 taken[k] += float(spent) * moved[k] / whole
         return list(taken.values())
 
+    def _stopwatch(self) -> Callable[[], list[float]]:
+        """Return what makes all launches once and returns the seconds of each."""
+        arenas = tuple(self._arenas.values())
+        if self.text.cut.simulated:  # its events have no times, and it waits for each launch
+            return lambda: [_seconds(launch, arenas) for launch in self._launches]
+        marks = [self._cuda.event() for _ in range(len(self._launches) + 1)]
 
-def _free(cuda: Any) -> float:
-    """Return the bytes of the device's memory that are free."""
-    return float(cuda.current_context().get_memory_info()[0])
+        def marked(record: Callable[[Any, Any], None]) -> None:
+            record(marks[0], self._stream)
+            for launch, event in zip(self._launches, marks[1:], strict=True):
+                launch(*arenas)
+                record(event, self._stream)
+
+        # launched one by one, short kernels would wait for this side, and that would be timed
+        replay = self._recorded(lambda: marked(mark))
+
+        def once() -> list[float]:
+            if replay:
+                replay()
+            else:
+                marked(lambda event, stream: event.record(stream))
+            self._stream.synchronize()
+            return [a.elapsed_time(b) / 1e3 for a, b in pairwise(marks)]
+
+        return once
 
 
-def _cut_out(feed: Feed, first: int, last: int) -> Feed:
-    """Return some steps of an epoch, with the rows they need picked on this side."""
-    data = [
-        feed.data[k][feed.rows[first:last]] if by_rows else feed.data[k][first:last]
-        for k, by_rows in enumerate(feed.by_rows)
-    ]
-    return replace(
-        feed, steps=last - first, data=data, by_rows=[False] * len(data), rows=feed.rows[:0]
-    )
+def _seconds(launch: Callable[..., None], arenas: Sequence[Any]) -> float:
+    begin = time.perf_counter()
+    launch(*arenas)
+    return time.perf_counter() - begin

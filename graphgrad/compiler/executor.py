@@ -10,7 +10,6 @@ import numpy as np
 
 from graphgrad.compiler.batches import (
     BatchWarning,
-    batches,
     obstacle,
     other_count,
     size_of_batch,
@@ -18,6 +17,7 @@ from graphgrad.compiler.batches import (
 from graphgrad.compiler.checking import check, divergence
 from graphgrad.compiler.feeding import feed, fitting
 from graphgrad.compiler.inspection import Inspected
+from graphgrad.compiler.orders import Order
 from graphgrad.compiler.program import program
 from graphgrad.errors import (
     CompileError,
@@ -36,6 +36,7 @@ from graphgrad.graph import (
 __all__ = ["Executor", "compile"]
 
 TARGETS = ("numpy", "numba", "cuda")
+MATH = ("fast", "exact", "tf32", "bf16")
 
 
 class Executor(Inspected):
@@ -46,7 +47,7 @@ class Executor(Inspected):
 
     Attributes:
         target: "numpy", "numba" or "cuda".
-        math: "fast" or "exact".
+        math: "fast", "exact", "tf32" or "bf16".
         source: the text of the kernels the graph became.
         inputs: the variables whose values a call takes.
     """
@@ -55,7 +56,7 @@ class Executor(Inspected):
         self.target, self.math = target, math
         self._outputs = list(outputs)
         self._updates = dict(updates)
-        self._program = program(self._outputs, list(inputs), self._updates)
+        self._program = program(self._outputs, list(inputs), self._updates, target == "cuda")
         self.inputs = self._program.inputs
         self._runtime = _runtime(self._program, target, math)
         self._states = self._program.states
@@ -125,7 +126,7 @@ class Executor(Inspected):
                 f"{count} rows given, expected {size}; they cannot be run in batches, since "
                 f"{self._alone}: compile the graph for {count} rows"
             )
-        rows = batches(count, size)
+        rows = Order(count, size)
         data = [x if n.shape[:1] == (size,) else np.broadcast_to(x, (len(rows), *np.shape(x)))
                 for n, x in zip(self.inputs, arrays, strict=True)]  # fmt: skip
         found = self.epoch(*data, rows=rows)
@@ -144,7 +145,9 @@ class Executor(Inspected):
             self._lent = True
         self._seen = current_epoch()
 
-    def epoch(self, *data: Any, rows: Any = None) -> list[Any]:
+    def epoch(
+        self, *data: Any, rows: Any = None, shuffle: int | None = None, epoch: int = 0
+    ) -> list[Any]:
         """Run once per batch, all in compiled code: the training loop without Python in it.
 
         Args:
@@ -153,8 +156,11 @@ class Executor(Inspected):
                 memory-mapped and larger than memory. Or one batch a step, of shape
                 (steps, *input.shape).
             rows: integers of shape (steps, B), which rows of the tables make each batch, for
-                inputs of shape (B, …); a shuffled epoch is a permutation, cut into batches. None
-                when all of `data` is given batch by batch.
+                inputs of shape (B, …); or an `orders.Order`, which makes them up. None when all
+                of `data` is given batch by batch, or with `shuffle`.
+            shuffle: a seed; the rows of the tables are shuffled in compiled code and cut into
+                batches of B. Rows that do not fill a batch are left out, others in every epoch.
+            epoch: which of the seed's permutations.
 
         Returns:
             One array per output, of shape (steps, *output.shape).
@@ -174,8 +180,10 @@ class Executor(Inspected):
             array([2.5 , 4.25])
             >>> w.value
             3.5
+            >>> [f.epoch(table, shuffle=0, epoch=e)[0].shape for e in range(2)]
+            [(2,), (2,)]
         """
-        batches = feed(self.inputs, data, rows)
+        batches = feed(self.inputs, data, rows, shuffle, epoch)
         self._upload()
         results = self._runtime.epoch(batches)
         self._updated()
@@ -240,8 +248,13 @@ class Executor(Inspected):
 
 
 def _runtime(compiled: Any, target: str, math: str) -> Any:
-    if math not in ("fast", "exact"):
-        raise CompileError(f"math {math!r}: expected 'fast' or 'exact'")
+    if math not in MATH:
+        raise CompileError(f"math {math!r}: expected one of {', '.join(map(repr, MATH))}")
+    if math not in MATH[:2] and target in ("numpy", "numba"):
+        raise CompileError(
+            f"math {math!r}: rounds products on a GPU's tensor cores; target {target!r} knows "
+            f"'fast' and 'exact', or use target='cuda'"
+        )
     if target == "numpy":
         from graphgrad.compiler.reference import NumpyRuntime
 
@@ -276,14 +289,17 @@ def compile(
         target: ``"numba"`` for kernels on this processor, ``"cuda"`` for kernels on an NVIDIA
             GPU, ``"numpy"`` for the reference.
         math: ``"fast"`` computes exp, log, tanh and their like of float32 as vectors, to a few
-            1e-7 relative; ``"exact"`` calls the C library. In float64 it is always exact.
+            1e-7 relative; ``"exact"`` calls the C library. In float64 it is always exact. On
+            ``"cuda"`` ``"tf32"`` and ``"bf16"`` let large float32 products round their factors to
+            10 or 7 binary digits, for tensor cores; they need the extra ``cublas``.
 
     Returns:
         An `Executor`: ``f(x_array) -> [array, …]``; ``f.source`` is the kernels' text.
 
     Raises:
         CompileError: when an input or an updated node is no variable, or an operation has no
-            code for the target.
+            code for the target, or `math` is not for the target.
+        MissingDependencyError: when the target, or `math`, needs an extra that is not installed.
         ShapeError, DtypeError: when an update does not fit its variable.
 
     Example:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from graphgrad.compiler.orders import Order
 from graphgrad.errors import CompileError, DtypeError, ShapeError
 from graphgrad.graph import Node, describe
 
@@ -22,7 +23,7 @@ class Feed:
         steps: how many batches.
         data: for each input its table, or its batches one after the other, as C-ordered arrays.
         by_rows: for each input whether `data` is a table.
-        rows: int64, shape (steps, B): the rows of the tables that make each batch.
+        rows: the rows of the tables that make each batch: int64 of shape (steps, B), or an `Order`.
     """
 
     steps: int
@@ -33,6 +34,15 @@ class Feed:
     def batch(self, k: int, step: int) -> Any:
         """Return the array of input k at a step."""
         return self.data[k][self.rows[step]] if self.by_rows[k] else self.data[k][step]
+
+    def listed(self) -> Feed:
+        """Return the same with a list of all row numbers in place of an `Order`."""
+        if not isinstance(self.rows, Order):
+            return self
+        from graphgrad.compiler.cache import load
+        from graphgrad.compiler.helpers import HELPERS
+
+        return replace(self, rows=self.rows.array(load(HELPERS).pick))
 
 
 def fitting(node: Node, value: Any) -> Any:
@@ -47,7 +57,10 @@ def fitting(node: Node, value: Any) -> Any:
     return np.asarray(_typed(node, array), order="C")
 
 
-def feed(inputs: Sequence[Node], data: Sequence[Any], rows: Any) -> Feed:
+def feed(
+    inputs: Sequence[Node], data: Sequence[Any], rows: Any, shuffle: int | None = None,
+    epoch: int = 0,
+) -> Feed:  # fmt: skip
     """Check what `Executor.epoch` was given.
 
     Raises:
@@ -56,13 +69,16 @@ def feed(inputs: Sequence[Node], data: Sequence[Any], rows: Any) -> Feed:
     if len(data) != len(inputs):
         names = ", ".join(describe(n) for n in inputs) or "none"
         raise CompileError(f"{len(data)} arrays given; expected {len(inputs)}: {names}")
-    picked = None if rows is None else _row_numbers(rows)
     arrays = [np.asarray(x) for x in data]
+    if shuffle is not None:
+        if rows is not None:
+            raise CompileError("rows and shuffle: expected one of the two")
+        rows = _shuffled(inputs, arrays, shuffle, epoch)
+    picked = rows if rows is None or isinstance(rows, Order) else _row_numbers(rows)
     steps = len(picked) if picked is not None else _steps(inputs, arrays)
     by_rows = []
     for k, (node, array) in enumerate(zip(inputs, arrays, strict=True)):
-        table = picked is not None and array.ndim == node.ndim > 0
-        table = table and array.shape[1:] == node.shape[1:]
+        table = picked is not None and _is_table(node, array)
         if table:
             _check_rows(node, picked, len(array))
         elif array.shape != (steps, *node.shape):
@@ -71,6 +87,21 @@ def feed(inputs: Sequence[Node], data: Sequence[Any], rows: Any) -> Feed:
         arrays[k] = np.ascontiguousarray(_typed(node, array))
     none = np.zeros((steps, 0), np.int64)
     return Feed(steps, arrays, by_rows, none if picked is None else picked)
+
+
+def _is_table(node: Node, array: Any) -> bool:
+    return bool(array.ndim == node.ndim > 0 and array.shape[1:] == node.shape[1:])
+
+
+def _shuffled(inputs: Sequence[Node], arrays: Sequence[Any], seed: Any, epoch: Any) -> Order:
+    for name, value in (("shuffle", seed), ("epoch", epoch)):
+        if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 0:
+            raise CompileError(f"{name}={value!r}: expected a whole number of at least 0")
+    for node, array in zip(inputs, arrays, strict=True):
+        if _is_table(node, array):
+            order = Order(len(array), node.shape[0], int(seed), drop=True)
+            return order.part(int(epoch) * order.steps, order.steps)
+    raise CompileError("shuffle: no input is given as a table, so there are no rows to shuffle")
 
 
 def _typed(node: Node, array: Any) -> Any:
@@ -99,10 +130,15 @@ def _steps(inputs: Sequence[Node], arrays: Sequence[Any]) -> int:
 
 
 def _check_rows(node: Node, rows: Any, count: int) -> None:
-    if rows.shape[1] != node.shape[0]:
-        raise ShapeError(f"rows: {rows.shape[1]} a step, expected {node.shape[0]}, the first "
+    ordered = isinstance(rows, Order)
+    batch = rows.batch if ordered else rows.shape[1]
+    if batch != node.shape[0]:
+        raise ShapeError(f"rows: {batch} a step, expected {node.shape[0]}, the first "
                          f"axis of input {describe(node)}")  # fmt: skip
-    if rows.size and (rows.min() < 0 or rows.max() >= count):
+    if ordered and rows.rows != count:
+        raise ShapeError(f"rows: an order of {rows.rows}, expected one of {count}, as many as "
+                         f"input {describe(node)} is given")  # fmt: skip
+    if not ordered and rows.size and (rows.min() < 0 or rows.max() >= count):
         wrong = rows.min() if rows.min() < 0 else rows.max()
         raise ShapeError(f"rows: {wrong}, expected 0 to {count - 1}: input {describe(node)} "
                          f"is given {count} rows")  # fmt: skip

@@ -252,6 +252,8 @@ class Writer(Functions, Products, Singles):
         self._found()
         self._views(1, held)
         self.emit(1, "for at_step in range(steps):")
+        if any(n.shape for n in self.program.inputs):
+            self.emit(2, "next_rows(addresses, at_step)")
         for k, n in enumerate(self.program.inputs):
             at, lead = SLOTS + PER_INPUT * k, n.shape[0] if n.shape else 1
             width = n.size // max(lead, 1)

@@ -25,7 +25,10 @@ ROWS = len(ARENAS) + 4
 they run, and two BLAS routines."""
 FLAG = ROWS + 1
 """Where a kernel notes that an index was out of bounds."""
-SLOTS = FLAG + 1
+ORDER = FLAG + 1
+"""Where an order's table stands, which draws the rows of each batch, or 0; then the number of its
+first batch."""
+SLOTS = ORDER + 2
 """Where the inputs begin."""
 LETTERS = "ijklmnpq"
 _WORDS = (

@@ -12,12 +12,14 @@ from typing import Any
 
 import numpy as np
 
+from graphgrad.compiler.orders import Order
 from graphgrad.errors import NetworkError, ShapeError
 from graphgrad.nn.feeding import Slot, array_for
-from graphgrad.nn.shuffling import Shuffle
 
 __all__ = ["Chunk", "Stream", "Table", "parts_of"]
 
+STREAM = 0x5348_5546_464C_4500
+"""What sets the seeds of orders apart from those of layers."""
 CONVERTED = 1 << 25
 """Bytes of a chunk that is converted from a map of another type."""
 
@@ -28,13 +30,13 @@ class Chunk:
 
     Attributes:
         data: one array per input, target and weight, as `Executor.epoch` takes them.
-        rows: which rows make each batch, (steps, batch); None when `data` is batch by batch.
+        rows: which rows make each batch; None when `data` is batch by batch.
         mask: (steps, batch), 1 for examples; None when all rows are.
         sizes: how many examples each batch has.
     """
 
     data: list[Any]
-    rows: Any
+    rows: Order | None
     mask: Any
     sizes: Any
 
@@ -73,10 +75,10 @@ class Table:
                 raise ShapeError(f"arrays of {lengths} examples: expected equal numbers")
         if not self.n:
             raise ShapeError("no examples: the arrays are empty")
-        self.steps = -(-self.n // batch)
+        self._order = Order(self.n, batch, seed ^ STREAM if shuffle else None)
+        self.steps = self._order.per_epoch
         self.full = self.n % batch == 0
         self.example = [np.array(a[:1]) for a in arrays]
-        self._shuffle = Shuffle(self.n, seed) if shuffle else None
         pairs = list(zip(self.arrays, self.dtypes, strict=True))
         self._direct = self.foreseen = all(a.dtype == d for a, d in pairs)
         size = sum(batch * d.itemsize * (a.size // self.n) for a, d in pairs)
@@ -88,22 +90,20 @@ class Table:
         Maps of another type are converted, and then there may be fewer batches than asked for.
         """
         stop = min(start + min(steps, self._most), self.steps)
-        rows = np.empty((epochs, (stop - start) * self.batch), np.int64)
-        for k, out in enumerate(rows):
-            self._order(epoch + k, start * self.batch, out)
-        rows = rows.reshape(-1, self.batch)
+        rows = self._order.part(epoch * self.steps + start, epochs * (stop - start))
         sizes = np.full(len(rows), self.batch)
         mask = None
         if not self.full:
-            mask = np.ones(rows.shape, np.float32)
+            mask = np.ones((len(rows), self.batch), np.float32)
             if stop == self.steps:
                 last = slice(stop - start - 1, None, stop - start)
                 sizes[last] = self.n % self.batch
                 mask[last, self.n % self.batch :] = 0
         if self._direct:
             return Chunk(self.arrays, rows, mask, sizes)
+        numbers = rows.array()
         picked = [
-            np.asarray(a[rows.reshape(-1)], d).reshape(*rows.shape, *a.shape[1:])
+            np.asarray(a[numbers.reshape(-1)], d).reshape(*numbers.shape, *a.shape[1:])
             for a, d in zip(self.arrays, self.dtypes, strict=True)
         ]
         return Chunk(picked, None, mask, sizes)
@@ -115,16 +115,6 @@ class Table:
             chunk = self.chunk(0, start, steps)
             start += len(chunk.sizes)
             yield chunk
-
-    def _order(self, epoch: int, start: int, out: Any) -> None:
-        """Write the rows from place `start` on."""
-        there = min(len(out), self.n - start)
-        if self._shuffle is None:
-            out[:there] = np.arange(start, start + there)
-        else:
-            self._shuffle.write(epoch, start, out[:there])
-        if there < len(out):
-            out[there:] = np.resize(out[:there], len(out) - there)  # rows that only fill up
 
 
 class Stream:
