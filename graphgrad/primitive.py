@@ -82,6 +82,8 @@ class Primitive:
         commutative: whether its two inputs may change places.
         lower: ``(*nodes, **settings) -> node or None``: the same in simpler primitives, for the
             compilers; None when these inputs allow nothing simpler.
+        lower_gpu: the same for a GPU, where products read windows in place; None where it is not
+            to be preferred to `lower`.
         combine: of a reduction, its start and its step as scalar code, {0} the value so far.
         symbol: what its node shows in a picture.
         linear: "each" when linear in each input alone, "all" when in all together, else "".
@@ -111,6 +113,7 @@ class Primitive:
     silent: bool = False
     commutative: bool = False
     lower: Callable[..., Any] | None = None
+    lower_gpu: Callable[..., Any] | None = None
     combine: tuple[str, str] | None = None
     symbol: str = ""
     linear: str = ""

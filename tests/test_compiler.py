@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import subprocess
@@ -366,9 +367,10 @@ def test_an_index_out_of_bounds_is_an_error():
 
 @pytest.mark.parametrize("p", [p for p in rulebook.ALL if p.lower], ids=lambda p: p.name)
 def test_a_lowered_primitive_is_the_same(p):
-    for k, case in enumerate(rulebook.calls(p)):
+    ways = [False, True] if p.lower_gpu else [False]
+    for (k, case), gpu in itertools.product(enumerate(rulebook.calls(p)), ways):
         y, leaves = rulebook.make(p, case, float, seed=k)
-        simpler = simplify([y])[y]
+        simpler = simplify([y], gpu)[y]
         assert (simpler.shape, simpler.dtype) == (y.shape, y.dtype)
         a, b = evaluate([y, simpler])
         assert np.allclose(a, b, rtol=1e-12, atol=1e-12, equal_nan=True), case

@@ -16,7 +16,7 @@ from math import (
 
 from numba import cuda
 from numba.cuda.libdevice import floor, floorf
-from numpy import bool_, float32, float64, int64, uint32 as u32, uint64
+from numpy import bool_, float32, float64, int32, int64, uint32 as u32, uint64
 """
 
 _SIMULATED = """\
@@ -29,7 +29,7 @@ from numpy import (
 )
 from scipy.special import erf, erfc
 
-floorf, u32 = floor, int
+floorf, int32, u32 = floor, int, int
 """
 
 _PHILOX = '''

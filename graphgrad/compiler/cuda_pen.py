@@ -28,9 +28,9 @@ DEVICE_ARENAS = {
 }
 WORDS = """
     acc ahead at b8 bad best bests block bool_ by column cuda end f32 f64 far first floor floorf
-    half i64 inf inner known lane left left_at lefts more near other part philox place places
-    product r rest right right_at rights row rows s same second slot step t thread total u32
-    uint64 value x y
+    half i64 inf inner int32 known lane left lefts more near one other part philox place places
+    product r rest right rights row rows s same second slot some step t thread total u32 uint64
+    value x y
 """
 """Names that the text uses itself."""
 OUTER = [f"_{letter}" for letter in "abcdefgh"]

@@ -7,10 +7,12 @@ before results are written.
 
 from __future__ import annotations
 
+from graphgrad.compiler.cuda_factors import Factor
 from graphgrad.compiler.cuda_loops import Sweep
 from graphgrad.compiler.cuda_pen import DEVICE_ARENAS, Piece, power_above
 from graphgrad.compiler.cuda_schedule import Unit
 from graphgrad.compiler.cuda_tiles import CudaTiles, Job, Tiles
+from graphgrad.compiler.cuda_windows import merged
 from graphgrad.compiler.text import LETTERS, Loops
 from graphgrad.compiler.views import contiguous
 from graphgrad.shapes import size
@@ -28,7 +30,7 @@ class CudaProducts(CudaTiles):
         if not (t.m * t.n * t.batch):
             return []
         self.begin()
-        if not t.k * t.summed:
+        if not t.k:
             return [[self._ended(job, f"{job.node.dtype.name}(0)")]]
         at = self.scratch(job.node.dtype, t.parts * job.out.size) if t.parts > 1 else 0
         self._positions(job)
@@ -46,15 +48,26 @@ class CudaProducts(CudaTiles):
         node, out = unit.kernel.nodes[0], unit.kernel.nodes[-1]
         a, b = (self.fused.view(x) for x in node.inputs)
         m, n, k = node.shape[-2], node.shape[-1], a.shape[-1]
-        shape = node.shape[:-2]
-        a, b = a.broadcast((*shape, m, k)), b.broadcast((*shape, k, n))
-        count = size(shape)
-        batch, summed = (count, 1) if out is node else (1, count)
-        loops = Loops.over(shape, [a.strides[:-2], b.strides[:-2]])
-        tiles = self._tiles(m, n, k, batch, summed, node.dtype.itemsize)
-        return Job(unit, node, out, a, b, tiles, loops)
+        shape, width = node.shape[:-2], n
+        batch = size(shape)
+        left, right = (
+            Factor.of(name, view.broadcast((*shape, *view.shape[-2:])), out is not node)
+            for name, view in (("left", a), ("right", b))
+        )
+        if out is not node:
+            batch, k = 1, batch * k
+        elif right.stays:  # then all of them are one product of more rows, or of more columns
+            left.along, left.batch, right.batch = merged([*left.batch, *left.along]), [], []
+            batch, m = 1, batch * m
+        elif left.stays:
+            right.along, left.batch, right.batch = merged([*right.batch, *right.along]), [], []
+            batch, n = 1, batch * n
+        tiles = self._tiles(m, n, k, batch, node.dtype.itemsize)
+        left.length, left.count, left.deep = m, tiles.tall, tiles.deep
+        right.length, right.count, right.deep = n, tiles.wide, tiles.deep
+        return Job(unit, node, out, (left, right), tiles, width)
 
-    def _tiles(self, m: int, n: int, k: int, batch: int, summed: int, itemsize: int) -> Tiles:
+    def _tiles(self, m: int, n: int, k: int, batch: int, itemsize: int) -> Tiles:
         """Return the largest tiles of which there are enough, and into how many parts sums go."""
         side, most = self.grid.side, self.grid.largest * 4 // max(itemsize, 4)
         rows = columns = 1
@@ -74,13 +87,11 @@ class CudaProducts(CudaTiles):
         # small tiles wait for memory, not for arithmetic: they ask for more at a time
         deep = self.grid.deep * (1 if rows * columns > 16 else 2 if rows * columns > 8 else 4)
         deep = min(deep, power_above(k, 64)) if side > 2 else self.grid.deep
-        length = summed if summed > 1 else -(-k // deep)
         parts = 1
         if blocks() < self.grid.enough // 2:
-            least = 1 if summed > 1 else 4
-            parts = max(1, min(self.grid.enough // blocks(), length // least, 64))
+            parts = max(1, min(self.grid.enough // blocks(), -(-k // deep) // 4, 64))
         tall, wide = side * rows, side * columns
-        return Tiles(m, n, k, batch, summed, tall, wide, rows, columns, deep, parts)
+        return Tiles(m, n, k, batch, tall, wide, rows, columns, deep, parts)
 
     # -- results -----------------------------------------------------------------------------------
 
@@ -103,6 +114,9 @@ class CudaProducts(CudaTiles):
                 place = f"{t.n}*i + j"
                 if t.batch > 1:
                     place = f"{t.m * t.n}*product + {place}"
+                if job.width < t.n:
+                    product, w = f"u32(j // {job.width})", job.width
+                    place = f"{t.m * w}*{product} + {w}*i + u32(j % {w})"
                 value = f"_c{r}_{c}"
                 if t.parts > 1:
                     arena = DEVICE_ARENAS[job.node.dtype]
@@ -138,7 +152,7 @@ class CudaProducts(CudaTiles):
         }
         sizes, kind = sweep.loops.sizes, self.whole(job.out.size)
         letters: list[str] = [f"{letter}_" for letter in LETTERS[: len(sizes)]]
-        if sizes == [job.tiles.m, job.tiles.n] and job.tiles.batch == 1:
+        if sizes == [job.tiles.m, job.width] and job.tiles.batch == 1:
             letters = ["i", "j"] if value.startswith("_c") else letters
         if len(sizes) == 1:
             letters = ["t"]

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from graphgrad.compiler.cuda_windows import without_copies
 from graphgrad.compiler.fuse import Fused, Kernel
 from graphgrad.compiler.program import Program
 from graphgrad.compiler.regions import Region, Schedule, aligned, reads
@@ -68,7 +69,7 @@ def levels(program: Program, fused: Fused) -> tuple[Fused, list[Level], Schedule
         The kernels and buffers that are left, the levels, and the schedule for `memory.plan`.
     """
     kept = {fused.view(n).root for n in (*program.outputs, *program.updates.values())}
-    fused = _parted(fused, kept)
+    fused = _parted(without_copies(fused, kept), kept)
     kernels = [k for k in fused.kernels if k.nodes[0].size or k.kind == "loop"]
     units = _chains(_products(kernels, fused, kept), fused)
     inside = {u.kernel.nodes[-1] for u in units if u.epilogue}

@@ -9,17 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from graphgrad.compiler.cuda_pen import DEVICE_ARENAS
+from graphgrad.compiler.cuda_factors import PAD, CudaFactors, Factor
 from graphgrad.compiler.cuda_schedule import Unit
-from graphgrad.compiler.cuda_singles import CudaSingles
-from graphgrad.compiler.text import Loops, index, join
-from graphgrad.compiler.views import View
 from graphgrad.graph import Node
 
 __all__ = ["CudaTiles", "Job", "Tiles"]
-
-PAD = 4
-"""Entries between the columns of a tile in shared memory, so that they stand in other banks."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +22,7 @@ class Tiles:
 
     Attributes:
         m, n, k: rows, columns and inner length of one product.
-        batch: how many products have a result of their own.
-        summed: how many products are added up for each result.
+        batch: how many products.
         tall, wide: results of a block; `rows` × `columns` of them are a thread's.
         deep: inner entries that are loaded at a time.
         parts: blocks that share the inner sum of a tile.
@@ -39,7 +32,6 @@ class Tiles:
     n: int
     k: int
     batch: int
-    summed: int
     tall: int
     wide: int
     rows: int
@@ -70,23 +62,21 @@ class Tiles:
 
 @dataclass
 class Job:
-    """A product being written: its nodes, its factors as views of each matrix, its tiles."""
+    """A product being written: its nodes, its factors, its tiles.
+
+    Attributes:
+        width: columns of each product, of which `tiles` may have several side by side.
+    """
 
     unit: Unit
     node: Node
     out: Node
-    left: View
-    right: View
+    factors: tuple[Factor, Factor]
     tiles: Tiles
-    loops: Loops
-
-    @property
-    def letters(self) -> list[str]:
-        """Letters of the axes of batches."""
-        return [f"_b{k}" for k in range(len(self.loops.sizes))]
+    width: int
 
 
-class CudaTiles(CudaSingles):
+class CudaTiles(CudaFactors):
     """Writes what a block does for its tile."""
 
     def _positions(self, job: Job) -> None:
@@ -106,100 +96,40 @@ class CudaTiles(CudaSingles):
             self.emit(0, f"{', '.join(sums)} = {zeros}")
 
     def _inner(self, job: Job) -> None:
-        """Write the loops over the inner axis, and over the products that are added up."""
+        """Write the loop over the inner axis."""
         t = job.tiles
-        depth = 0
-        if t.summed > 1:
-            low, high = f"part * {t.summed} // {t.parts}", f"(part + 1) * {t.summed} // {t.parts}"
-            self.emit(0, f"for product in range({low}, {high}):")
-            depth = 1
-        self.decoded(depth, "product", job.loops.sizes, job.letters, "int64")
-        for name, view, strides in zip(
-            ("left_at", "right_at"), (job.left, job.right), job.loops.strides, strict=True
-        ):
-            place = index(strides, view.offset, job.letters)
-            whole = join(self.name(view.root), place) if not self._is_number(view) else place
-            self.emit(depth, f"{name} = {whole}")
-        steps = -(-t.k // t.deep)
+        for f in job.factors:
+            self.locate(0, f)
         low, high = "0", str(t.k)
-        if t.summed == 1 and t.parts > 1:
+        if t.parts > 1:
             low, high = "first", "end"
+            steps = -(-t.k // t.deep)
             ends = [f"{p} * {steps} // {t.parts} * {t.deep}" for p in ("part", "(part + 1)")]
-            self.emit(depth, f"first, end = {', '.join(ends)}")
+            self.emit(0, f"first, end = {', '.join(ends)}")
         # the next tile is on its way from memory while this one is multiplied
-        self.emit(depth, f"ahead = {low}")
-        self._ask(depth, job)
-        self.emit(depth, f"for inner in range({low}, {high}, {t.deep}):")
-        self._deposit(depth + 1, job)
-        self.emit(depth + 1, "cuda.syncthreads()")
-        self.emit(depth + 1, f"ahead = inner + {t.deep}")
-        self.emit(depth + 1, f"if ahead < {high}:")
-        self._ask(depth + 2, job)
-        self._multiply(depth + 1, t)
-        self.emit(depth + 1, "cuda.syncthreads()")
-
-    def _slots(self, job: Job, is_left: bool) -> list[tuple[str, str, str, str]]:
-        """Return for each entry of a tile that a thread copies: a test that it is one, where it
-        is along the result and along the inner axis, and the local that holds it."""
-        t = job.tiles
-        view, tile = (job.left, t.tall) if is_left else (job.right, t.wide)
-        along, inner = view.strides[-2:] if is_left else view.strides[:-3:-1]
-        count, step = tile * t.deep, self.grid.side**2
-        found = []
-        for k, first in enumerate(range(0, count, step)):
-            slot = f"(thread + {first})" if first else "thread"
-            test = f"{slot} < {count}" if first + step > count else ""
-            # neighbouring threads copy what lies side by side in memory
-            i, j = (
-                (f"{slot} // {t.deep}", f"{slot} % {t.deep}")
-                if abs(inner) < abs(along) or (along == 0)
-                else (f"{slot} % {tile}", f"{slot} // {tile}")
-            )
-            found.append((test, i, j, f"_{'left' if is_left else 'right'}{k}"))
-        return found
-
-    def _ask(self, depth: int, job: Job) -> None:
-        """Write how threads read the next tiles of both factors, each some entries."""
-        t = job.tiles
-        for is_left in (True, False):
-            view = job.left if is_left else job.right
-            tile, whole, begin = (t.tall, t.m, "row") if is_left else (t.wide, t.n, "column")
-            for test, i, k, name in self._slots(job, is_left):
-                self.emit(depth, f"i, k = u32({i}), u32({k})")
-                tests = [test] if test else []
-                if whole % tile:
-                    tests.append(f"{begin} + i < {whole}")
-                if t.k % t.deep:
-                    tests.append(f"ahead + k < {t.k}")
-                text = self._factor(view, is_left)
-                if tests:
-                    text = f"{text} if {' and '.join(tests)} else {job.node.dtype.name}(0)"
-                self.emit(depth, f"{name} = {text}")
-
-    def _deposit(self, depth: int, job: Job) -> None:
-        """Write how threads put what they have read into shared memory."""
-        t = job.tiles
-        for is_left, into, tile in ((True, "lefts", t.tall), (False, "rights", t.wide)):
-            for test, i, k, name in self._slots(job, is_left):
-                if test:
-                    self.emit(depth, f"if {test}:")
-                place = f"{into}[u32({k})*{tile + PAD} + u32({i})]"
-                self.emit(depth + bool(test), f"{place} = {name}")
-
-    def _factor(self, view: View, is_left: bool) -> str:
-        """Return the text of an entry of a factor."""
-        if self._is_number(view):
-            return self.literal(view.root)
-        begin = "row" if is_left else "column"
-        along, inner = view.strides[-2:] if is_left else view.strides[:-3:-1]
-        terms = [f"{'left' if is_left else 'right'}_at"]
-        for stride, letter in ((along, f"({begin} + i)"), (inner, "(ahead + k)")):
-            if stride:
-                terms.append(letter if stride == 1 else f"{stride}*{letter}")
-        return f"{DEVICE_ARENAS[view.root.dtype]}[{' + '.join(terms)}]"
+        self.emit(0, f"ahead = {low}")
+        for f in job.factors:
+            self.ask(0, f, t.k)
+        self.emit(0, f"for inner in range({low}, {high}, {t.deep}):")
+        for f in job.factors:
+            self.deposit(1, f)
+        self.emit(1, "cuda.syncthreads()")
+        self.emit(1, f"ahead = inner + {t.deep}")
+        self.emit(1, f"if ahead < {high}:")
+        for f in job.factors:
+            self.ask(2, f, t.k)
+        self._multiply(1, t)
+        self.emit(1, "cuda.syncthreads()")
 
     def _multiply(self, depth: int, t: Tiles) -> None:
-        self.emit(depth, f"for k in range({t.deep}):")
+        # a loop of eight is unrolled; only of an index that has no sign is it seen that entries
+        # stand side by side, and can be loaded at once
+        run = min(t.deep, 8)
+        if t.deep > run:
+            self.emit(depth, f"for some in range({t.deep // run}):")
+            depth += 1
+        self.emit(depth, f"for one in range({run}):")
+        self.emit(depth + 1, f"k = u32({f'{run}*some + ' if t.deep > run else ''}one)")
         for r in range(t.rows):
             self.emit(depth + 1, f"_x{r} = lefts[k*{t.tall + PAD} + {self._own('y', r, t.rows)}]")
         for c in range(t.columns):

@@ -35,9 +35,9 @@ class Program:
 
 
 def program(
-    outputs: Sequence[Node], inputs: Sequence[Node], updates: Mapping[Node, Node]
+    outputs: Sequence[Node], inputs: Sequence[Node], updates: Mapping[Node, Node], gpu: bool = False
 ) -> Program:
-    """Check what `gg.compile` was given and return it, simplified.
+    """Check what `gg.compile` was given and return it, simplified; for a GPU if so asked.
 
     Raises:
         CompileError: when an input or an updated node is no variable, is named twice, or is both.
@@ -56,7 +56,7 @@ def program(
             raise ShapeError(f"update of {describe(v)}: shape {new.shape}, expected {v.shape}")
         if new.dtype is not v.dtype:
             raise DtypeError(f"update of {describe(v)}: {new.dtype}, expected {v.dtype}")
-    stands_for = simplify([*outputs, *updates.values(), *inputs, *updates])
+    stands_for = simplify([*outputs, *updates.values(), *inputs, *updates], gpu)
     new_outputs = tuple(stands_for[n] for n in outputs)
     new_updates = {v: stands_for[n] for v, n in updates.items()}
     order = tuple(ancestors([*new_outputs, *new_updates.values(), *inputs, *updates]))

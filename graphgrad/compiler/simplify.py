@@ -20,10 +20,14 @@ FOLDED = 4096
 """Constants of more entries than this, and than their inputs have, are left to be computed."""
 
 
-def simplify(roots: Sequence[Node]) -> dict[Node, Node]:
+def simplify(roots: Sequence[Node], gpu: bool = False) -> dict[Node, Node]:
     """Return for each node the roots depend on the node that stands for it.
 
     Values agree up to rounding (a mean becomes a sum and a division, for example).
+
+    Args:
+        roots: nodes.
+        gpu: whether what is best on a GPU is taken where a primitive has a choice.
 
     Example:
         >>> import graphgrad as gg
@@ -32,14 +36,15 @@ def simplify(roots: Sequence[Node]) -> dict[Node, Node]:
         >>> [n.op for n in gg.ancestors(simplify([y])[y])]
         ['variable', 'exp', 'mul', 'constant', 'mul', 'add']
     """
-    work = _Rewriter()
+    work = _Rewriter(gpu)
     for node in ancestors(roots):
         work.visit(node)
     return work.stands_for
 
 
 class _Rewriter:
-    def __init__(self) -> None:
+    def __init__(self, gpu: bool) -> None:
+        self._gpu = gpu
         self.stands_for: dict[Node, Node] = {}
         self._known: dict[Any, Node] = {}
         self._settled_nodes: set[Node] = set()
@@ -59,8 +64,9 @@ class _Rewriter:
 
     def _settled(self, node: Node) -> Node:
         """Return the node in its simplest form; what lowering makes is settled in turn."""
-        lower = node.primitive.lower
-        simpler = lower(*node.inputs, **node.settings) if lower else None
+        ways = [node.primitive.lower_gpu] * self._gpu + [node.primitive.lower]
+        tried = (lower(*node.inputs, **node.settings) for lower in ways if lower)
+        simpler = next((n for n in tried if n is not None), None)
         if simpler is not None:
             return self._settle_below(simpler)
         folded = self._folded(node)

@@ -246,6 +246,22 @@ def _input_as_product(g: Any, w: Any, stride: Pair, padding: Any, image: Pair) -
     return out[..., top : top + image[0], left : left + image[1]]
 
 
+def _input_as_windows(g: Any, w: Any, stride: Pair, padding: Any, image: Pair) -> Any:
+    """Return the same as a convolution of g in a border with the kernel turned by half a turn.
+
+    It has kh·kw·K numbers in each window instead of kh·kw·C in each that is added back, and nothing
+    is added back. None where windows do not begin at every pixel, or reach beyond such a border.
+    """
+    around = tuple(
+        (k - 1 - before, n - outputs + before)
+        for n, outputs, k, (before, _) in zip(image, g.shape[2:], w.shape[2:], padding, strict=True)
+    )
+    if stride != (1, 1) or min(min(side) for side in around) < 0:
+        return None
+    turned = transpose(w[:, :, ::-1, ::-1], (1, 0, 2, 3))
+    return _conv_as_product(g, turned, stride, around)
+
+
 conv2d = structured(
     "conv2d",
     doc="""Return the convolution of images with kernels (no flip, as in all deep learning).
@@ -349,6 +365,7 @@ conv2d_input: Primitive = structured(
     precedence=2,
     symbol="⋆ᵀ",
     lower=lambda g, w, stride, padding, image: _input_as_product(g, w, stride, padding, image),
+    lower_gpu=lambda g, w, stride, padding, image: _input_as_windows(g, w, stride, padding, image),
     cases=[
         case((1, 2, 2, 2), (2, 1, 2, 3), stride=1, padding=0, image=(3, 4)),
         case((1, 1, 3, 3), (1, 2, 3, 3), stride=2, padding=1, image=(5, 6)),
