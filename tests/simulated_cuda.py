@@ -285,13 +285,13 @@ def summing():
 
 
 def test_data_larger_than_the_device_come_in_parts(monkeypatch):
-    data = np.arange(6.0), np.array([1.0, 10.0, 100.0])
-    rows = np.array([[0, 5], [1, 2], [3, 3]])
+    data = np.arange(40.0), 10.0 ** np.arange(5)
+    rows = np.array([[0, 5], [1, 2], [3, 3], [39, 1], [0, 0]])
     f, w = summing()
     whole, after = f.epoch(*data, rows=rows), w.value
-    assert after == 635.0
+    assert after == 40635.0
     f, w = summing()
-    monkeypatch.setattr(cuda_feeding, "free", lambda cuda: (260.0, 1e9))  # two steps a side
+    monkeypatch.setattr(cuda_feeding, "free", lambda cuda: (520.0, 1e9))  # two steps a side
     assert [a.tolist() for a in f.epoch(*data, rows=rows)] == [a.tolist() for a in whole]
     assert w.value == after
     assert f._runtime._at_once == 2

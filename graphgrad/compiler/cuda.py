@@ -20,6 +20,7 @@ from graphgrad.compiler.cuda_device import (
     HARDWARE,
     SIMULATED,
     WAY_OUT,
+    address,
     device,
     quiet,
     readable,
@@ -31,7 +32,6 @@ from graphgrad.compiler.cuda_memory import Staging, allocate, pinned
 from graphgrad.compiler.cuda_pen import DEVICE_ARENAS
 from graphgrad.compiler.cuda_replay import Replay, mark
 from graphgrad.compiler.cuda_text import Text
-from graphgrad.compiler.cuda_trials import address
 from graphgrad.compiler.origins import Run
 from graphgrad.compiler.program import Program
 from graphgrad.compiler.work import read, written

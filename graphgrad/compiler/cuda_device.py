@@ -1,4 +1,4 @@
-"""The one module that touches CUDA: loading it, saying what is missing, memory, streams, replays.
+"""The one way to CUDA: loading it, and saying what is missing.
 
 Everything is imported when first asked for, so that no other part of graphgrad notices an absent
 or broken toolkit. With ``NUMBA_ENABLE_CUDASIM=1`` Numba's simulator stands for the device; it runs
@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from graphgrad.errors import CompileError, DeviceMemoryError, MissingDependencyError
+from graphgrad.errors import CompileError, MissingDependencyError
 
 __all__ = [
     "HARDWARE",
@@ -125,30 +125,10 @@ def device() -> Any:
     return cuda
 
 
-def allocate(cuda: Any, sizes: Sequence[tuple[int, Any]], stream: Any) -> list[Any]:
-    """Return device arrays of so many entries of these types.
-
-    Raises:
-        DeviceMemoryError: when the device has no room for them.
-    """
-    wanted = sum(count * dtype.itemsize for count, dtype in sizes)
-    free, total = cuda.current_context().get_memory_info()
-    if wanted > free:
-        raise too_large(wanted, free, total)
-    try:
-        return [cuda.device_array(count, dtype, stream=stream) for count, dtype in sizes]
-    except Exception as found:
-        if "MEMORY" not in str(found).upper():
-            raise
-        raise too_large(wanted, free, total) from None
-
-
-def too_large(wanted: int, free: int, total: int) -> DeviceMemoryError:
-    """Return the error for what does not fit on the device."""
-    return DeviceMemoryError(
-        f"target 'cuda': {wanted / 1e9:.3g} GB are needed, {free / 1e9:.3g} of the device's "
-        f"{total / 1e9:.3g} GB are free; use smaller batches, or target='numba'"
-    )
+def address(array: Any) -> int:
+    """Return where a device array begins, as the number that libraries of C are given."""
+    place = getattr(array, "device_ctypes_pointer", None)  # the simulator's arrays are NumPy's
+    return int(array.ctypes.data if place is None else place.value)
 
 
 @contextlib.contextmanager
@@ -159,38 +139,3 @@ def quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*under-utilization.*")
         yield
-
-
-class Replay:
-    """Launches recorded once as a CUDA graph, and then made with a single call.
-
-    Raises:
-        Exception: whatever the driver's bindings raise where recording does not work.
-    """
-
-    def __init__(self, stream: Any, launches: Callable[[], None]) -> None:
-        from cuda.bindings import driver
-
-        self._driver, self._handle = driver, driver.CUstream(int(stream))
-        mode = driver.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
-        self._ask(driver.cuStreamBeginCapture(self._handle, mode))
-        try:
-            launches()
-        finally:
-            graph = self._ask(driver.cuStreamEndCapture(self._handle))
-        self._graph = self._ask(driver.cuGraphInstantiate(graph, 0))
-        self._ask(driver.cuGraphDestroy(graph))
-
-    def __call__(self) -> None:
-        """Make all launches."""
-        self._ask(self._driver.cuGraphLaunch(self._graph, self._handle))
-
-    def _ask(self, answer: Any) -> Any:
-        status, *values = answer
-        if int(status):
-            raise CompileError(f"target 'cuda': the driver answered {status}")
-        return values[0] if values else None
-
-    def __del__(self) -> None:
-        with contextlib.suppress(Exception):
-            self._driver.cuGraphExecDestroy(self._graph)
