@@ -41,8 +41,8 @@ history = model.fit(
 save("curves", plots.curves(history))
 save("boundary", plots.decision_boundary(model, X, y, title="moons"))
 save("learning", film.figure())
-save("landscape", plots.landscape(model, X, y, path, directions="path"))
-save("landscape_random", plots.landscape(model, X, y, path))
+save("landscape", plots.landscape(model, X, y, path))
+save("landscape_random", plots.landscape(model, X, y, path, directions="random"))
 
 # A network of kernels learns handwritten digits: what it looks for, and how its numbers spread.
 X_train, X_test, y_train, y_test = nn.datasets.split(*nn.datasets.digits())

@@ -1,5 +1,6 @@
 """Plots: what is drawn, from which numbers, headless and without touching global state."""
 
+import re
 import subprocess
 import sys
 
@@ -265,8 +266,9 @@ def test_filters_of_a_direction_are_as_long_as_those_of_the_weights():
 def test_main_directions_hold_a_plane_path_whole():
     u, v = np.array([[1.0, 0, 1]]), np.array([[0.0, 2, 0]])
     path = [[a * u + b * v + 3] for a, b in [(4, 1), (3, -1), (1, 0.5), (0, 0)]]
-    found, shares = directions.principal(path)
-    assert sum(shares) == pytest.approx(1)
+    found = directions.principal(path, path[-1])
+    assert directions.share(path, path[-1], found) == pytest.approx(1)
+    assert directions.share(path, path[-1], found[:1]) < 1
     places = directions.projected(path, path[-1], found)
     back = [[p * found[0][0] + q * found[1][0] + path[-1][0]] for p, q in places]
     np.testing.assert_allclose(np.array(back), np.array(path), atol=1e-12)
@@ -299,10 +301,25 @@ def test_the_landscape_has_the_trained_network_in_it(trained, kind):
     drawn(figure)
 
 
+def test_the_plane_of_a_path_shows_it_and_a_random_one_does_not(trained):
+    model, X, y, path = trained
+    labels = {}
+    for kind in ("auto", "path", "random"):
+        left = plots.landscape(model, X, y, path, directions=kind, resolution=5).axes[0]
+        assert len(left.lines) == 3
+        labels[kind] = [left.get_xlabel(), left.get_ylabel()]
+        shares = [float(re.search(r"\((\S+)% of the path\)", t)[1]) for t in labels[kind]]
+        assert sum(shares) > 90 if kind != "random" else sum(shares) < 50
+    assert labels["auto"] == labels["path"]
+    short = plots.landscape(model, X, y, path.weights[-2:], resolution=5)
+    assert short.axes[0].get_xlabel().startswith("random direction 1")
+
+
 def test_a_landscape_without_a_path(trained):
     model, X, y, _ = trained
     figure = plots.landscape(model, X, y, resolution=5)
     assert len(figure.axes[0].lines) == 1
+    assert figure.axes[0].get_xlabel() == "random direction 1"
     with pytest.raises(GraphError, match="expected 'random', or 'path' with a path"):
         plots.landscape(model, X, y, directions="path")
     with pytest.raises(GraphError, match="a path of 1 points; its two main directions need three"):

@@ -42,7 +42,7 @@ def save(model: Trainable, path: Any) -> None:
         "compile": {
             "optimizer": optimizer,
             "goals": [settings(w) for w in model._wish],
-            "options": model._options,
+            "options": model.options,
         },
         "epochs_done": model.epochs_done,
         "draws": model._counter.value,

@@ -38,6 +38,7 @@ class Compiled(Network):
         epochs_done: how many epochs the network was ever trained; shuffling depends on it.
         loop: the training under way; None when there is none.
         pace: steps per second of the last chunk, from which the next takes its size.
+        options: target and math of the compiled graphs.
         extra: what you want to be saved with the network, as JSON can hold it.
     """
 
@@ -54,7 +55,7 @@ class Compiled(Network):
         self._batch: int | None = None
         self._example: list[Any] = []
         self._wish: tuple[Any, Any, Any] = (None, None, None)
-        self._options: dict[str, str] = {"target": "numba", "math": "fast"}
+        self.options: dict[str, str] = {"target": "numba", "math": "fast"}
         self._counter = var("draws", 0, dtype=int, role="parameter")
         super().__init__(inputs, outputs, name, seed)
 
@@ -75,7 +76,7 @@ class Compiled(Network):
         """
         self.optimizer = optimizer_of(optimizer)
         self._wish = (loss, metrics, loss_weights)
-        self._options = {"target": target, "math": math}
+        self.options = {"target": target, "math": math}
         self._steps, self.pace = {}, 0.0
         if self.outputs:
             self._goals()
@@ -114,6 +115,19 @@ class Compiled(Network):
             self, batch_size, goals, optimizer=self.optimizer, counter=self._counter, **options
         )
 
+    def loss_graph(self, x: Any, y: Any) -> tuple[Graph, list[Any]]:
+        """Return the graph of loss and metrics of some examples at once, and what it is fed.
+
+        Args:
+            x, y: inputs and targets, as in `fit`.
+
+        Returns:
+            A `Graph` in which dropout and its like are off, and arrays for its `feeds`.
+        """
+        arrays = self._arrays(x, y)
+        graph = build(self, len(arrays[0]), self._goals())
+        return graph, [np.asarray(a, n.dtype) for a, n in zip(arrays, graph.feeds, strict=True)]
+
     @property
     def graph_node(self) -> Node:
         """What `gg.draw` and `gg.step` take for the network: its loss on one example.
@@ -147,7 +161,7 @@ class Compiled(Network):
                 goals = self._goals() if kind == "evaluate" else ()
                 graph = build(self, batch, goals, masked=masked, weighted=weighted)
             outputs = graph.outputs if graph.loss is None else [graph.loss, *graph.sums]
-            step = compile(outputs, graph.feeds, graph.updates, **self._options)
+            step = compile(outputs, graph.feeds, graph.updates, **self.options)
             self._steps[key] = (graph, step)
         return self._steps[key]
 
@@ -163,7 +177,7 @@ class Compiled(Network):
 
     # -- data --------------------------------------------------------------------------------
 
-    def _inputs(self, x: Any) -> list[Any]:
+    def input_arrays(self, x: Any) -> list[Any]:
         """Return the input arrays, and connect a network that did not know their shape."""
         if not self.outputs:
             found = np.shape(x)
@@ -180,7 +194,7 @@ class Compiled(Network):
         self, x: Any, y: Any, weight: Any = None, by_class: Mapping[int, float] | None = None
     ) -> list[Any]:
         """Return all arrays of a training or evaluation, weights last where there are any."""
-        arrays = self._inputs(x)
+        arrays = self.input_arrays(x)
         slots = target_slots(self, self._goals())
         given = [y] if len(slots) == 1 else list(y)
         targets = [array_for(s, a) for s, a in zip(slots, given, strict=True)]
@@ -218,7 +232,7 @@ class Compiled(Network):
         weighted = len(first) == 3
         if iterator is batches:
             batches = itertools.chain([first], iterator)
-        inputs = self._inputs(first[0])
+        inputs = self.input_arrays(first[0])
         slots = [*input_slots(self), *target_slots(self, self._goals())]
         parts = parts_of(first, len(inputs), len(slots), weighted)
         size = batch or len(inputs[0])

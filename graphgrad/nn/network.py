@@ -134,10 +134,15 @@ class Network:
 
     def forward(self, inputs: Sequence[Node], run: Run) -> list[Node]:
         """Return the outputs' nodes for inputs of shape (batch, …)."""
+        known = self.trace(inputs, run)
+        return [known[s] for s in self.outputs]
+
+    def trace(self, inputs: Sequence[Node], run: Run) -> dict[Symbol, Node]:
+        """Return the node of every input and of what every call gives, in order."""
         known = dict(zip(self.inputs, inputs, strict=True))
         for call in self.calls:
             known[call.output] = call.layer.nodes([known[s] for s in call.inputs], run)
-        return [known[s] for s in self.outputs]
+        return known
 
 
 def _symbols(what: str, given: Any) -> list[Symbol]:

@@ -133,7 +133,7 @@ class Trainable(Compiled):
             x: inputs, as in `fit`.
             batch_size: examples computed at a time.
         """
-        arrays = self._inputs(x)
+        arrays = self.input_arrays(x)
         table = Table(
             arrays, [s.dtype for s in input_slots(self)], batch_size or self._batch or BATCH
         )

@@ -15,7 +15,7 @@ import numpy as np
 from graphgrad.errors import GraphError
 from graphgrad.nn.callbacks import Callback
 
-__all__ = ["WeightPath", "filter_normalized", "principal", "projected"]
+__all__ = ["WeightPath", "filter_normalized", "principal", "projected", "share"]
 
 
 class WeightPath(Callback):
@@ -68,24 +68,35 @@ def filter_normalized(weights: Sequence[Any], random: np.random.Generator) -> li
     return direction
 
 
-def principal(path: Sequence[Sequence[Any]]) -> tuple[list[list[Any]], list[float]]:
-    """Return the two directions in which a path moves most, seen from its end.
+def principal(path: Sequence[Sequence[Any]], center: Sequence[Any]) -> list[list[Any]]:
+    """Return the two directions of length 1 in which a path moves most, seen from the centre.
 
     Args:
         path: weights, as `WeightPath` remembers them.
-
-    Returns:
-        Two directions of length 1, and their shares of the path's squared distances.
+        center: weights, usually those at the path's end.
 
     Raises:
         GraphError: when the path has fewer than three points.
     """
     if len(path) < 3:
         raise GraphError(f"a path of {len(path)} points; its two main directions need three")
-    moves = np.array([_flat(w) - _flat(path[-1]) for w in path[:-1]])
-    _, sizes, rows = np.linalg.svd(moves, full_matrices=False)
-    shares = sizes**2 / max(float((sizes**2).sum()), 1e-300)
-    return [_shaped(row, path[-1]) for row in rows[:2]], shares[:2].tolist()
+    _, _, rows = np.linalg.svd(_moves(path, center), full_matrices=False)
+    return [_shaped(row, center) for row in rows[:2]]
+
+
+def share(
+    path: Sequence[Sequence[Any]], center: Sequence[Any], directions: Sequence[Sequence[Any]]
+) -> float:
+    """Return what part of a path's squared distances from the centre some directions span.
+
+    Example:
+        >>> share([[np.array([3.0, 4.0])]], [np.zeros(2)], [[np.array([0.0, 2.0])]])
+        0.64
+    """
+    moves = _moves(path, center)
+    basis = np.linalg.qr(np.array([_flat(d) for d in directions]).T)[0]
+    whole = float((moves**2).sum())
+    return float(((moves @ basis) ** 2).sum()) / whole if whole else 0.0
 
 
 def projected(
@@ -96,9 +107,12 @@ def projected(
     Returns:
         Shape (points, 2).
     """
-    moves = np.array([_flat(w) - _flat(center) for w in path])
     basis = np.array([_flat(d) for d in directions])
-    return np.linalg.lstsq(basis.T, moves.T, rcond=None)[0].T
+    return np.linalg.lstsq(basis.T, _moves(path, center).T, rcond=None)[0].T
+
+
+def _moves(path: Sequence[Sequence[Any]], center: Sequence[Any]) -> Any:
+    return np.array([_flat(w) - _flat(center) for w in path])
 
 
 def _flat(weights: Sequence[Any]) -> Any:

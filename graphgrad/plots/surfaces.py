@@ -9,7 +9,7 @@ import numpy as np
 
 from graphgrad.errors import GraphError
 from graphgrad.plots.canvas import COLORS, figure, inform, plotted
-from graphgrad.plots.directions import WeightPath, filter_normalized, principal, projected
+from graphgrad.plots.directions import WeightPath, filter_normalized, principal, projected, share
 from graphgrad.plots.networks import loss_of_weights
 
 __all__ = ["landscape"]
@@ -22,7 +22,7 @@ def landscape(
     y: Any,
     path: Any = None,
     *,
-    directions: str = "random",
+    directions: str = "auto",
     span: float = 1.0,
     resolution: int = 41,
     seed: int = 0,
@@ -34,8 +34,9 @@ def landscape(
         model: a compiled network.
         X, y: the examples the loss is of; some hundreds will do.
         path: a `WeightPath` that was a callback of `fit`; its projection on the plane is drawn.
-        directions: "random": two that are filter-normalized (Li et al. 2018, arXiv:1712.09913);
-            "path": the two in which the path moves most, which show far more of it.
+        directions: "path": the two in which the path moves most; "random": two that are
+            filter-normalized, which show how sharp the minimum is, but next to nothing of the path
+            (both Li et al. 2018, arXiv:1712.09913). "auto" is "path" where there is one.
         span: how far the picture goes, in units of random directions; with a path, as far as
             the path needs.
         resolution: points per side.
@@ -57,22 +58,31 @@ def landscape(
         ['rectilinear', '3d']
     """
     center = model.get_weights()
-    points = path.weights if isinstance(path, WeightPath) else path
+    points = list(path.weights if isinstance(path, WeightPath) else path or [])
+    if directions == "auto":
+        directions = "path" if len(points) > 2 else "random"
     if directions == "path" and points:
-        axes2, shares = principal(points)
-        labels = [f"main direction {k + 1} ({s:.0%} of the path)" for k, s in enumerate(shares)]
+        plane = principal(points, center)
     elif directions == "random":
         random = np.random.default_rng(seed)
-        axes2 = [filter_normalized(center, random) for _ in range(2)]
-        labels = ["random direction 1", "random direction 2"]
+        plane = [filter_normalized(center, random) for _ in range(2)]
     else:
         raise GraphError(f"directions {directions!r}: expected 'random', or 'path' with a path")
-    walked = projected([*(points or []), center], center, axes2)
+    walked = projected([*points, center], center, plane)
     sides = _sides(walked, span if directions == "random" else 0.0, resolution)
-    height = _height(model, X, y, center, axes2)
+    height = _height(model, X, y, center, plane)
     heights = np.array([[height(a, b) for a in sides[0]] for b in sides[1]])
     on_path = np.array([height(a, b) for a, b in walked])
+    shares = [share(points, center, [one]) for one in plane] if points else []
+    labels = _labels("main" if directions == "path" else "random", shares)
     return _drawn(sides, heights, walked, on_path, labels, title)
+
+
+def _labels(kind: str, shares: Sequence[float]) -> list[str]:
+    """Return what stands at the axes: which direction, and how much of the path is along it."""
+    told = [f" ({s:.2g}% of the path)" if s < 10 else f" ({s:.0f}% of the path)"
+            for s in (100 * s for s in shares)] or ["", ""]  # fmt: skip
+    return [f"{kind} direction {k + 1}{text}" for k, text in enumerate(told)]
 
 
 def _height(model: Any, X: Any, y: Any, center: Any, directions: Any) -> Callable[..., float]:
