@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from graphgrad.compiler.cuda_blas import Product
 from graphgrad.compiler.cuda_pen import DEVICE_ARENAS, Piece
 from graphgrad.compiler.cuda_products import CudaProducts
 from graphgrad.compiler.fuse import Kernel
@@ -26,11 +27,15 @@ MOST_PIECES = 24
 
 @dataclass(frozen=True)
 class Launch:
-    """One function to launch: its name, its blocks, and the kernels it runs (or stages of them)."""
+    """One function to launch: its name, its blocks, and the kernels it runs (or stages of them).
+
+    With `call` it is a call of cuBLASLt.
+    """
 
     name: str
     blocks: int
     kernels: tuple[Kernel, ...] = ()
+    call: Product | None = None
 
 
 @dataclass

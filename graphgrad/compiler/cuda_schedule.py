@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from graphgrad.compiler.cuda_epilogues import Able, to_cublas
 from graphgrad.compiler.cuda_windows import without_copies
 from graphgrad.compiler.fuse import Fused, Kernel
 from graphgrad.compiler.program import Program
@@ -59,17 +60,21 @@ class Unit:
 Level = list[Unit]
 
 
-def levels(program: Program, fused: Fused) -> tuple[Fused, list[Level], Schedule]:
+def levels(
+    program: Program, fused: Fused, able: Able | None = None
+) -> tuple[Fused, list[Level], Schedule]:
     """Return the program's units by level, in order, and the times at which each is run.
 
     Args:
         program, fused: what the stages before made.
+        able: what cuBLASLt can do, where it is there.
 
     Returns:
         The kernels and buffers that are left, the levels, and the schedule for `memory.plan`.
     """
     kept = {fused.view(n).root for n in (*program.outputs, *program.updates.values())}
-    fused = _parted(without_copies(fused, kept), kept)
+    fused = without_copies(fused, kept)
+    fused = _parted(to_cublas(program, fused, able) if able else fused, kept)
     kernels = [k for k in fused.kernels if k.nodes[0].size or k.kind == "loop"]
     units = _chains(_products(kernels, fused, kept), fused)
     inside = {u.kernel.nodes[-1] for u in units if u.epilogue}
@@ -117,6 +122,7 @@ def _parted(fused: Fused, kept: set[Node]) -> Fused:
         awaited = any(readers.get(n) for n in maps.nodes if n in stored)
         goes = (size(k.domain) <= SMALL and awaited) or any(
             len(readers[x]) == 1 and x.primitive.kind in ("matmul", "reduce")
+            and fused.kernel_of[x].kind != "cublas"
             and _is_epilogue(maps, x, fused) for x in products
         )  # fmt: skip
         if inputs <= set(maps.nodes) and fits and goes:

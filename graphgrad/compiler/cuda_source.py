@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from graphgrad.compiler.cuda_blas import Call
 from graphgrad.compiler.cuda_helpers import header
 from graphgrad.compiler.cuda_launches import CudaLaunches, Launch, Launched, Written, groups
 from graphgrad.compiler.cuda_pen import DEVICE_ARENAS, Piece
@@ -39,6 +40,11 @@ class Writer(CudaLaunches):
 
         for level in levels:
             self.kept = {}
+            for call in [u.kernel for u in level if isinstance(u.kernel, Call)]:
+                launches.append(Launch(f"cublas_{len(launches) + 1}", 0, (call,), call.product))
+                lines = self._called(call)
+                text += ["", "", *lines]
+                found[call] = Launched(len(launches), 0, lines)
             for pieces in self._by_stage(level):
                 launch(pieces)
         self.kept = {}
@@ -51,6 +57,8 @@ class Writer(CudaLaunches):
         numbers = {k: at for at, k in enumerate(self.fused.kernels, 1)}
         stages: list[list[Piece]] = []
         for unit in level:
+            if isinstance(unit.kernel, Call):
+                continue
             notes = [f"# {line}" for k in unit.kernels for line in self._comment(numbers[k], k)]
             for at, pieces in enumerate(self._stages(unit)):
                 if at == len(stages):
@@ -137,11 +145,20 @@ class Writer(CudaLaunches):
         self.again(v.size, blocks)
         return self.piece(blocks)
 
+    def _called(self, call: Call) -> list[str]:
+        """Return what is said of a call of cuBLASLt, in place of its text."""
+        number = self.fused.kernels.index(call) + 1
+        matrices = zip("ABD", (call.product.a, call.product.b, call.product.d), strict=True)
+        letters = ", ".join(f"{letter} is {self.label(x.node)}" for letter, x in matrices)
+        lines = [*self._comment(number, call), f"  cuBLASLt: {letters}", f"  {call.product}"]
+        return [f"# {line}" for line in lines]
+
     def _comment(self, k: int, kernel: Kernel) -> list[str]:
         lines = [f"kernel {k}: {kernel.kind} over {list(kernel.domain)}"]
         for n in kernel.nodes:
             template = operation_template(n.primitive, len(n.inputs), n.settings)
-            lines.append(f"  {self.label(n)} = {fill(template, '', [*map(self._named, n.inputs)])}")
+            names = [self.label(x) if x in kernel.nodes else self._named(x) for x in n.inputs]
+            lines.append(f"  {self.label(n)} = {fill(template, '', names)}")
         return lines
 
     def _named(self, node: Node) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from graphgrad.compiler.cuda_device import HARDWARE, Cut
+from graphgrad.compiler.cuda_epilogues import Able
 from graphgrad.compiler.cuda_epoch import EpochWriter
 from graphgrad.compiler.cuda_launches import Layout, Written
 from graphgrad.compiler.cuda_pen import DEVICE_ARENAS
@@ -21,14 +22,22 @@ __all__ = ["Text"]
 class Text:
     """A program as text for the GPU; needs no GPU.
 
+    Args:
+        program: what to write.
+        cut: into how many threads and blocks work is cut.
+        together: whether kernels share launches.
+        able: what cuBLASLt can do; None where all products are our own.
+
     Attributes:
         fused, plan, layout: the kernels, where their buffers lie, where inputs and outputs do.
         step: the text of a step, and its launches.
     """
 
-    def __init__(self, program: Program, cut: Cut = HARDWARE, together: bool = True) -> None:
+    def __init__(
+        self, program: Program, cut: Cut = HARDWARE, together: bool = True, able: Able | None = None
+    ) -> None:
         self.program, self.cut = program, cut
-        fused, found, times = levels(program, fuse(program))
+        fused, found, times = levels(program, fuse(program), able)
         self.fused: Fused = fused
         self.plan: Plan = plan(program, fused, times)
         self.layout = _layout(program, fused, self.plan)

@@ -37,6 +37,7 @@ __all__ = ["Executor", "compile"]
 
 TARGETS = ("numpy", "numba", "cuda")
 MATH = ("fast", "exact", "tf32", "bf16")
+MATH = ("fast", "exact", "tf32", "bf16")
 
 
 class Executor(Inspected):

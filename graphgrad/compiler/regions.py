@@ -147,7 +147,7 @@ def reads(kernel: Kernel, fused: Fused) -> Iterator[tuple[View, int | None]]:
                 if x in mine and x.shape == kernel.domain and x.primitive.kind == "map":
                     continue
                 yield fused.view(x).broadcast(kernel.domain), 0 if kernel.domain else None
-    elif kernel.kind == "matmul":
+    elif kernel.kind in ("matmul", "cublas"):
         a, b = (fused.view(x) for x in node.inputs)
         if len(node.shape) == 2:
             yield a, 0
@@ -155,6 +155,8 @@ def reads(kernel: Kernel, fused: Fused) -> Iterator[tuple[View, int | None]]:
         else:
             yield a.broadcast((*node.shape[:-2], *a.shape[-2:])), 0
             yield b.broadcast((*node.shape[:-2], *b.shape[-2:])), 0
+        for n in kernel.nodes[1:]:
+            yield from ((fused.view(x), None) for x in n.inputs if x not in kernel.nodes)
     elif kernel.kind == "gather":
         table, at = (fused.view(n) for n in node.inputs)
         along = node.settings["axis"] > 0  # else the positions say which rows there are

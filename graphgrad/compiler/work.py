@@ -48,8 +48,10 @@ def read(kernel: Kernel, fused: Fused) -> int:
     """Return the bytes a kernel reads; numbers that stand in the source text are none."""
     entries: dict[Node, int] = {}
     most = kernel.nodes[0].size if kernel.kind == "gather" else None
+    # of a call of cuBLAS also a mask of bits, which is in no buffer
+    there = set(fused.stored) if kernel.kind == "cublas" else None
     for view, _ in reads(kernel, fused):
-        if not is_literal(view.root):
+        if not is_literal(view.root) and (there is None or view.root in there):
             count = _entries(view) if most is None else min(_entries(view), most)
             entries[view.root] = min(entries.get(view.root, 0) + count, view.root.size)
     return _bytes((n, count) for n, count in entries.items())
