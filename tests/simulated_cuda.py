@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 
 import graphgrad as gg
 from graphgrad.compiler import cuda as cuda_runtime
-from graphgrad.compiler import cuda_feeding
+from graphgrad.compiler import cuda_feeding, cuda_memory
 from graphgrad.compiler.cuda_device import Cut
 from graphgrad.errors import CompileError, DeviceMemoryError
 from graphgrad.graph import evaluate
 
 from . import test_compiler, test_compiler_threads
-from .simulator import simulator
+from .simulator import late_device, simulator
 from .test_compiler import layers
 from .test_compiler_ops import GROUPS, graphs
 
@@ -277,11 +277,11 @@ def test_a_network_learns_the_same(train):
     assert same(trained("cuda", train), trained("numpy", train))
 
 
-def summing():
+def summing(silent=False):
     """Return a step that adds up what it is fed, and the variable it adds to."""
     x, rate, w = gg.var("x", shape=(2,)), gg.var("rate", shape=()), gg.var("w", 0.0)
     outputs, updates = [w, gg.sum(x)], {w: w + rate * gg.sum(x)}
-    return gg.compile(outputs, [x, rate], updates, "cuda"), w
+    return gg.compile([] if silent else outputs, [x, rate], updates, "cuda"), w
 
 
 def test_data_larger_than_the_device_come_in_parts(monkeypatch):
@@ -296,6 +296,48 @@ def test_data_larger_than_the_device_come_in_parts(monkeypatch):
     assert w.value == after
     assert f._runtime._at_once == 2
     assert [s.by_rows for s in f._runtime._sides] == [(False, False)] * 2
+
+
+@pytest.mark.parametrize("silent", [False, True])
+@pytest.mark.parametrize("room", [520.0, 1e9], ids=["parts", "whole"])
+def test_everything_waits_for_what_it_needs(room, silent, monkeypatch):
+    """On a device that does nothing before it must: copies, launches and results in order."""
+    monkeypatch.setattr(cuda_memory, "ROOM", 32)  # bytes: every array comes piece by piece
+    monkeypatch.setattr(cuda_feeding, "free", lambda cuda: (room, 1e9))
+    rng = np.random.default_rng(0)
+    with late_device():
+        f, w = summing(silent)
+        for _ in range(3):
+            table, rates = rng.normal(size=40), rng.normal(size=7)
+            rows, w.value = rng.integers(0, 40, (7, 2)), rng.normal()
+            sums = table[rows].sum(1)
+            before = float(w.value) + np.concatenate([[0], np.cumsum(sums * rates)])
+            found = f.epoch(table, rates, rows=rows)
+            table[:], rates[:], rows[:] = np.nan, np.nan, 0  # their values are no longer needed
+            assert silent or np.allclose(found, [before[:-1], sums])
+            now = f([1.0, 2.0], 3.0)
+            assert silent or np.allclose(now, [before[-1], 3.0])
+            assert np.isclose(w.value, before[-1] + 9.0)
+
+
+def test_a_table_that_cannot_change_is_sent_once(monkeypatch):
+    sent, put = [], cuda_memory.Staging.put
+    monkeypatch.setattr(
+        cuda_memory.Staging, "put", lambda self, a, x: sent.append(x.size) or put(self, a, x)
+    )
+    f, _ = summing()
+    table, rates, rows = np.arange(40.0), np.ones(2), np.array([[0, 1], [2, 3]])
+    first = f.epoch(table, rates, rows=rows)
+    table[:] = 1.0
+    assert f.epoch(table, rates, rows=rows)[1].tolist() == [2.0, 2.0] != first[1].tolist()
+    assert sent.count(40) == 2
+    table.flags.writeable = False
+    for _ in range(3):
+        assert f.epoch(table, rates, rows=rows)[1].tolist() == [2.0, 2.0]
+    assert sent.count(40) == 3
+    other = np.full(40, 3.0)
+    other.flags.writeable = False
+    assert f.epoch(other, rates, rows=rows)[1].tolist() == [6.0, 6.0]
 
 
 def test_blocks_as_on_a_device(monkeypatch):
