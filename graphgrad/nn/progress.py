@@ -43,29 +43,37 @@ class Lines(Quiet):
 
 
 class Bar(Quiet):
-    """A bar with epochs, batches, loss, metrics, steps per second and time left."""
+    """A bar with epochs, steps per second and time left; below it, loss and metrics."""
 
     def __init__(self, console: Any) -> None:
+        from rich.live import Live
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
         self._bar = Progress(
             TextColumn("epoch {task.fields[epoch]}"), BarColumn(24),
-            TextColumn("{task.fields[numbers]}"), TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(compact=True), console=console, auto_refresh=False,
+            TextColumn("{task.fields[rate]}"), TimeRemainingColumn(compact=True),
         )  # fmt: skip
         self._task: Any = None
         self._begin = self._shown = time.perf_counter()
         self._done = 0
-        self._numbers = ""
+        self._numbers: list[str] = []
+        self._live = Live(console=console, auto_refresh=False, get_renderable=self._shown_now)
 
     def __enter__(self) -> Bar:
-        self._bar.start()
+        self._live.start()
         return self
 
     def __exit__(self, *_: Any) -> None:
         if self._task is not None:
-            self._bar.refresh()
-        self._bar.stop()
+            self._live.refresh()
+        self._live.stop()
+
+    def _shown_now(self) -> Any:
+        """Return the bar and the numbers, in as many columns as the terminal has room for."""
+        from rich.columns import Columns
+        from rich.console import Group
+
+        return Group(self._bar, Columns(self._numbers, padding=(0, 2)))
 
     def batches(self, loop: Any, count: int) -> None:
         """Move the bar, a few times a second."""
@@ -79,20 +87,20 @@ class Bar(Quiet):
         shown = {
             "completed": loop.epoch - loop.epochs.start + part,
             "epoch": f"{min(loop.epoch + 1, loop.epochs.stop)}/{loop.epochs.stop}",
-            "numbers": self._numbers,
             "rate": f"{self._done / max(now - self._begin, 1e-9):,.0f} steps/s",
         }
         if self._task is None:
             self._task = self._bar.add_task("", total=steps, **shown)
         self._bar.update(self._task, **shown)
-        self._bar.refresh()
+        self._live.refresh()
 
     def epoch(self, loop: Any, logs: dict[str, list[float]]) -> None:
         """Note the numbers to be shown."""
-        self._numbers = _numbers(logs)
+        # All digits, so that the columns keep their places.
+        self._numbers = [f"{k} {f'{v[-1]:#.4g}'.rstrip('.')}" for k, v in logs.items()]
 
 
-def _numbers(logs: dict[str, list[float]], at: int = -1) -> str:
+def _numbers(logs: dict[str, list[float]], at: int) -> str:
     return "  ".join(f"{k} {v[at]:.4g}" for k, v in logs.items())
 
 
