@@ -16,7 +16,6 @@ import numpy as np
 
 from graphgrad.compiler.cache import load as load_module
 from graphgrad.compiler.cuda_cublas import Library
-from graphgrad.compiler.cuda_cublas import Library
 from graphgrad.compiler.cuda_device import (
     HARDWARE,
     SIMULATED,
@@ -67,8 +66,6 @@ class CudaRuntime(Epochs):
         self._arenas = dict(zip(kinds, allocate(self._cuda, sizes), strict=True))
         products = [launch.call for launch in self.text.step.launches if launch.call]
         self._products, _ = blas.calls(products, self._address)
-        products = [launch.call for launch in self.text.step.launches if launch.call]
-        self._products, _ = blas.calls(products, self._address)
         self._launches = self._loaded(self.text.step)
         self._staging = Staging(self._cuda, self._stream)
         self._ends = {kind: self._staged(kind) for kind in kinds}
@@ -111,11 +108,6 @@ class CudaRuntime(Epochs):
         entries = self.plan.start[node] + at
         return address(self._arenas[node.dtype]) + entries * node.dtype.itemsize
 
-    def _address(self, node: Node, at: int) -> int:
-        """Return where an entry of a node's buffer is on the device."""
-        entries = self.plan.start[node] + at
-        return address(self._arenas[node.dtype]) + entries * node.dtype.itemsize
-
     def _put(self, node: Node, value: Any) -> None:
         if node.size:
             self._staging.put(self._place(node), np.ascontiguousarray(value, node.dtype))
@@ -151,8 +143,6 @@ class CudaRuntime(Epochs):
             ) from found
 
     def _configured(self, module: Any, launch: Launch) -> Callable[..., None]:
-        if launch.call:
-            return self._products[launch.call]
         if launch.call:
             return self._products[launch.call]
         function = getattr(module, launch.name)

@@ -131,12 +131,6 @@ def address(array: Any) -> int:
     return int(array.ctypes.data if place is None else place.value)
 
 
-def address(array: Any) -> int:
-    """Return where a device array begins, as the number that libraries of C are given."""
-    place = getattr(array, "device_ctypes_pointer", None)  # the simulator's arrays are NumPy's
-    return int(array.ctypes.data if place is None else place.value)
-
-
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Keep Numba from warning that small grids leave most of a device idle."""

@@ -37,7 +37,6 @@ __all__ = ["Executor", "compile"]
 
 TARGETS = ("numpy", "numba", "cuda")
 MATH = ("fast", "exact", "tf32", "bf16")
-MATH = ("fast", "exact", "tf32", "bf16")
 
 
 class Executor(Inspected):
