@@ -308,8 +308,8 @@ def test_everything_waits_for_what_it_needs(room, silent, monkeypatch):
     with late_device():
         f, w = summing(silent)
         for _ in range(3):
-            table, rates = rng.normal(size=40), rng.normal(size=7)
-            rows, w.value = rng.integers(0, 40, (7, 2)), rng.normal()
+            table, rates = rng.normal(size=40), rng.normal(size=13)
+            rows, w.value = rng.integers(0, 40, (13, 2)), rng.normal()
             sums = table[rows].sum(1)
             before = float(w.value) + np.concatenate([[0], np.cumsum(sums * rates)])
             found = f.epoch(table, rates, rows=rows)
