@@ -7,6 +7,7 @@ Numba is imported: ``NUMBA_ENABLE_CUDASIM=1 python -m pytest tests/simulated_cub
 from __future__ import annotations
 
 import gc
+import itertools
 import os
 
 import numpy as np
@@ -124,7 +125,6 @@ def test_a_bias_and_relu_go_along(installed):
     assert through(library, [plain]) == ["BIAS"]
     assert through(library, [bare]) == ["RELU"]
     assert through(library, [other]) == ["DEFAULT"]
-    assert through(library, [gg.var("c", random(9, 1)) + gg.sum(plain, 1, keepdims=True)]) != []
 
 
 def test_a_bias_along_rows_is_none_of_the_librarys(installed):
@@ -134,10 +134,11 @@ def test_a_bias_along_rows_is_none_of_the_librarys(installed):
 
 
 def test_nobody_else_may_want_what_is_not_written(installed):
-    y, (x, _) = dense()
+    y, _ = dense()
     z = y.inputs[0]
     library = installed()
-    assert through(library, [y, z]) == ["BIAS"] or library.called == ["DEFAULT"]
+    assert through(library, [y, z]) == ["DEFAULT"]
+    assert through(library, [z]) == ["BIAS"]
     assert through(library, [y, z.inputs[0]]) == ["DEFAULT"]
     assert through(library, [y, gg.exp(z)]) == ["DEFAULT"]
 
@@ -148,7 +149,7 @@ def layers(loss=gg.sum, zeros=False):
     if zeros:
         x = gg.var("x", np.where(np.arange(9)[:, None] % 3, random(9, 6), 0).astype(np.float32))
     sizes, h, parameters = (6, 13, 150, 5), x, []
-    for k, (m, n) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for k, (m, n) in enumerate(itertools.pairwise(sizes)):
         W = gg.var(f"W{k}", random(m, n, seed=k))
         b = gg.var(f"b{k}", random(n, seed=k + 5) * (not zeros))
         parameters += [W, b]
@@ -265,7 +266,9 @@ def test_fewer_digits_need_the_extra(math):
 def test_a_library_that_is_wrong_is_not_used(installed, monkeypatch):
     library = installed()
     right = library.matmul
-    monkeypatch.setattr(library, "matmul", lambda *a: (right(*a), library._matrices(*a[8:10]).fill(0)))
+    monkeypatch.setattr(
+        library, "matmul", lambda *a: (right(*a), library._matrices(*a[8:10]).fill(0))
+    )
     x = gg.var("x", random(4, 4))
     f = gg.compile([x @ x], target="cuda")
     assert not any(launch.call for launch in f._runtime.text.step.launches)

@@ -20,7 +20,17 @@ def parts(capsys, status=0):
 
 def test_every_part_is_told_and_what_is_missing_costs_something(capsys):
     found = parts(capsys)
-    assert {"Python", "NumPy", "Numba", "threads", "BLAS", "Graphviz", "fonts", "GPU"} <= set(found)
+    assert {
+        "Python",
+        "NumPy",
+        "Numba",
+        "threads",
+        "BLAS",
+        "Graphviz",
+        "fonts",
+        "GPU",
+        "cuBLAS",
+    } <= set(found)
     for p in found.values():
         assert p["state"] in ("ok", "limited", "missing")
         assert p["found"]
@@ -43,6 +53,7 @@ def test_the_table_names_what_is_missing_and_the_remedy(capsys, monkeypatch):
         ("numba", "Numba", 1, "import of numba halted"),
         ("scipy", "BLAS", 0, "scipy"),
         ("numba.cuda", "CUDA kernels", 0, "numba.cuda halted"),
+        ("nvmath", "cuBLAS", 0, "nvmath"),
     ],
 )
 def test_a_broken_library_is_told_and_crashes_nothing(

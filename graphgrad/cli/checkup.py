@@ -6,7 +6,7 @@ says what a user loses, and `remedy` what to do.
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import os
 import platform
 import shutil
@@ -63,6 +63,7 @@ def checkup() -> list[Finding]:
         ("plots", lambda: _extra("plot", "matplotlib", "plots"), "gg.plots"),
         ("CUDA kernels", _cuda_compiler, "target='cuda'"),
         ("GPU", _gpu, "target='cuda'"),
+        ("cuBLAS", _cublas, "as much speed of large products on a GPU; math='tf32' and 'bf16'"),
     ]
     return [_safe(name, look, cost) for name, look, cost in parts]
 
@@ -226,6 +227,19 @@ def _gpu() -> Finding:
         f"{name}, compute capability {capability}, {free / 1e9:.1f} of {total / 1e9:.1f} GB free, "
         f"driver for CUDA {driver}",
     )  # fmt: skip
+
+
+def _cublas() -> Finding:
+    from graphgrad.compiler.cuda_cublas import bindings
+
+    try:
+        version = bindings().get_version()
+    except ImportError as problem:
+        there = importlib.util.find_spec("nvmath")  # then it is the driver
+        remedy = "see GPU" if there else "pip install 'graphgrad[cublas]'"
+        return Finding("cuBLAS", "missing", _reason(str(problem)), remedy=remedy)
+    number = f"{version // 10000}.{version // 100 % 100}.{version % 100}"
+    return Finding("cuBLAS", "ok", f"{number}, nvmath-python {_version('nvmath-python')}")
 
 
 def _reason(sentence: str) -> str:
