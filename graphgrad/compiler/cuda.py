@@ -56,8 +56,8 @@ class CudaRuntime(Epochs):
         self._cuda = device()
         self.program, self.math = program, math
         self._stream = self._cuda.stream()
-        blas = Library(self._cuda, self._stream, math)
-        self.text = Text(program, SIMULATED if simulated() else HARDWARE, together, blas.able)
+        self._blas = Library(self._cuda, self._stream, math)
+        self.text = Text(program, SIMULATED if simulated() else HARDWARE, together, self._blas.able)
         self.fused, self.plan = self.text.fused, self.text.plan
         self.source, self.names = self.text.step.text, self.text.step.names
         self.replayed, self.obstacle = False, ""
@@ -65,7 +65,7 @@ class CudaRuntime(Epochs):
         sizes = [(self.text.step.sizes[kind], kind) for kind in kinds]
         self._arenas = dict(zip(kinds, allocate(self._cuda, sizes), strict=True))
         products = [launch.call for launch in self.text.step.launches if launch.call]
-        self._products, _ = blas.calls(products, self._address)
+        self._products, _ = self._blas.calls(products, self._address)
         self._launches = self._loaded(self.text.step)
         self._staging = Staging(self._cuda, self._stream)
         self._ends = {kind: self._staged(kind) for kind in kinds}
@@ -146,6 +146,9 @@ class CudaRuntime(Epochs):
         if launch.call:
             return self._products[launch.call]
         function = getattr(module, launch.name)
+        if not self.text.cut.simulated:  # what is in the cache has not met the driver yet
+            for kernel in function.overloads.values():
+                kernel.bind()
         configured: Callable[..., None] = function[
             launch.blocks, self.text.cut.threads, self._stream
         ]

@@ -69,13 +69,34 @@ def load() -> Any:
         MissingDependencyError: when it cannot be imported.
     """
     try:
-        from numba import cuda
+        with quiet():
+            from numba import cuda
+
+            if not simulated():
+                _with_new_numpy()
     except Exception as found:  # broken toolkits raise whatever they like
         raise MissingDependencyError(
             f"target 'cuda': Numba's CUDA part cannot be loaded ({readable(found)}); "
             f"pip install 'graphgrad[cuda]', or {WAY_OUT}"
         ) from None
     return cuda
+
+
+def _with_new_numpy() -> None:
+    """Load what numba-cuda 0.30.4 loads late: it asks NumPy for what NumPy 2.5 no longer has."""
+    import importlib
+
+    import numpy as np
+
+    if not hasattr(np, "row_stack"):
+        numpy: Any = np
+        numpy.row_stack = np.vstack
+        try:
+            importlib.import_module("numba.cuda.np.arrayobj")
+        except ModuleNotFoundError:  # Numba's own CUDA part has no such module
+            pass
+        finally:
+            del numpy.row_stack
 
 
 def readable(found: BaseException) -> str:
@@ -133,9 +154,11 @@ def address(array: Any) -> int:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keep Numba from warning that small grids leave most of a device idle."""
+    """Keep Numba from warning of small grids, and of what in itself is getting old."""
     import warnings
 
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*under-utilization.*")
+        for kind in (DeprecationWarning, PendingDeprecationWarning, FutureWarning):
+            warnings.simplefilter("ignore", kind)
         yield

@@ -103,11 +103,14 @@ class Staging:
 
     def _room(self, count: int, dtype: Any) -> Any:
         """Return the other room, as soon as the device is done with it."""
+        size = count * dtype.itemsize
+        if self._rooms[0].size < size:
+            for event in self._marks:
+                event.synchronize()
+            whole = -(-size // 4096) * 4096
+            self._rooms = [pinned(self._cuda, whole, np.dtype("u1")) for _ in range(2)]
         self._turn = 1 - self._turn
         self._marks[self._turn].synchronize()
-        size = count * dtype.itemsize
-        if self._rooms[self._turn].size < size:
-            self._rooms[self._turn] = pinned(self._cuda, -(-size // 4096) * 4096, np.dtype("u1"))
         return self._rooms[self._turn][:size].view(dtype)
 
     def send(
