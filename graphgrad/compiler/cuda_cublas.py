@@ -64,6 +64,9 @@ class Library:
         cuda, stream: Numba's module, and the stream to run on.
         math: as for `compile`.
 
+    Attributes:
+        right: the epilogues that were shown to do what the graph says; None before it is loaded.
+
     Raises:
         MissingDependencyError: when `math` asks for what only cuBLASLt can do.
     """
@@ -71,7 +74,7 @@ class Library:
     def __init__(self, cuda: Any, stream: Any, math: str) -> None:
         self._cuda, self._stream, self._math = cuda, stream, math
         self._known: dict[Product, _Prepared | None] = {}
-        self._right: frozenset[str] | None = None
+        self.right: frozenset[str] | None = None
         if math in REDUCED:
             self._load()
 
@@ -81,26 +84,26 @@ class Library:
             self._lt = bindings()
             self._words = Descriptors(self._lt, self._math)
             self._handle = self._words.handle()
-            self._right = frozenset(TRIED)
-            self._right = frozenset(
+            self.right = frozenset(TRIED)
+            self.right = frozenset(
                 name for name in TRIED if does(self, self._cuda, self._stream, name)
             )
-            if "DEFAULT" not in self._right:
+            if "DEFAULT" not in self.right:
                 raise MissingDependencyError("cuBLAS: a product of ones came out wrong")
         except DeviceMemoryError:
             raise
         except Exception as found:  # of the bindings or the driver
-            self._right = frozenset()
+            self.right = frozenset()
             if self._math in REDUCED:
                 raise MissingDependencyError(
                     f"math {self._math!r}: products on tensor cores need cuBLAS; "
                     f"{readable(found)}, or use math='fast'"
                 ) from None
-        return self._right
+        return self.right
 
     def able(self, product: Product) -> bool:
         """Return whether there is an algorithm for a product that does all that is asked of it."""
-        right = self._load() if self._right is None else self._right
+        right = self._load() if self.right is None else self.right
         wanted = {"DEFAULT"}
         if "RELU" in product.epilogue:
             wanted.add("RELU_BIAS" if product.mask is None else "RELU_AUX_BIAS")

@@ -7,6 +7,10 @@ graphs (random ones), products (sizes and layouts), sums, then one part for each
 graphgrad, torch (eager), torch-graphs, torch-compile, jax. Each is a process of its own, so that
 one that fails stops no other; what it has found so far is kept, with its error.
 
+All of graphgrad is by its own kernels but for the parts that run where the extra ``cublas`` is
+installed (`gpu_cublas.py`): cublas (products through the library, and from what size on they are
+faster), graphgrad-cublas and graphgrad-tf32 (steps whose large products go there).
+
 Correctness is against float64 on the CPU, with fresh random inputs and all buffers poisoned with
 nan before each run; a float32 graph is computed from the same numbers in float64 and may differ by
 1e-5 of the largest entry (products by 1e-6 √k, at least 1e-5).
@@ -34,8 +38,10 @@ import tempfile
 import time
 import traceback
 import warnings
+from functools import partial
 from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent.parent))
@@ -49,8 +55,11 @@ WORKS = {
     "moons 100": ("moons", 100), "digits 32": ("digits", 32), "mnist 128": ("mnist", 128),
     "mnist 8192": ("mnist", 8192), "chain 1e8": ("chain", 10**8), "cnn 256": ("cnn", 256),
 }  # fmt: skip
-LIMITS = {"primitives": 150, "graphs": 60, "products": 60, "sums": 40, "graphgrad": 200}
+LIMITS = {"primitives": 150, "graphs": 60, "products": 60, "sums": 40, "graphgrad": 200,
+          "graphgrad-cublas": 60, "graphgrad-tf32": 45}  # fmt: skip
 """Seconds that a part may take; others 90."""
+LAYERS = ("mnist 128", "mnist 8192", "cnn 256")
+"""Works with products large enough for a library."""
 RATE = 1e-6
 
 
@@ -84,7 +93,7 @@ def poison(f):
         arena.copy_to_device(values)
 
 
-def wrong(nodes, labels, tolerance, exact=None, floor=1e-30):
+def wrong(nodes, labels, tolerance, exact=None, floor=1e-30, math="fast"):
     """Return how many outputs there are, and those that differ from the CPU by too much.
 
     Args:
@@ -92,8 +101,9 @@ def wrong(nodes, labels, tolerance, exact=None, floor=1e-30):
         tolerance: the largest difference allowed, relative to the largest entry.
         exact: the same in float64; by default the nodes themselves.
         floor: the least that errors are relative to; where numbers cancel, their size says little.
+        math: as for `gg.compile`.
     """
-    f = gg.compile(nodes, target="cuda")
+    f = gg.compile(nodes, target="cuda", math=math)
     f()
     poison(f)
     f()  # this one is recorded
@@ -111,12 +121,12 @@ def wrong(nodes, labels, tolerance, exact=None, floor=1e-30):
     return len(nodes), bad
 
 
-def checked(say, what, build, dtype, tolerance):
+def checked(say, what, build, dtype, tolerance, math="fast"):
     """Check what `build` makes of float32 numbers, in a type, against float64 on the CPU."""
     try:
         nodes = build(dtype)
         labels = [f"{n.op}#{k}" for k, n in enumerate(nodes)]
-        count, bad = wrong(nodes, labels, tolerance, build("float64"), floor=1.0)
+        count, bad = wrong(nodes, labels, tolerance, build("float64"), floor=1.0, math=math)
         say({"what": f"{dtype} {what}", "checked": count, "wrong": bad})
     except Exception as problem:
         say({"what": f"{dtype} {what}", "error": f"{type(problem).__name__}: {problem}"[:500]})
@@ -248,27 +258,51 @@ def steps_for(once):
     return max(2, min(2000, int(0.05 / max(once, 1e-7))))
 
 
-def graphgrad_part(say, small):
-    """Time graphgrad's steps: launches replayed on the device, a call, an epoch."""
+def sampler(runtime):
+    """Return a function that gives the seconds of so many steps of a compiled graph."""
     from numba import cuda
 
+    replay, stream = runtime._replay or runtime._step, runtime._stream
+
+    def sample(count):
+        begin, end = cuda.event(), cuda.event()
+        begin.record(stream)
+        for _ in range(count):
+            replay()
+        end.record(stream)
+        end.synchronize()
+        return elapsed(begin, end)
+
+    return sample
+
+
+def graphgrad_part(say, small, math="fast", only=None):
+    """Time graphgrad's steps: launches replayed on the device, a call, an epoch.
+
+    Args:
+        say, small: as for all parts.
+        math: as for `gg.compile`.
+        only: names of works; by default all.
+    """
     cpu = load("cpu")
     works = {"moons 100": ("moons", 8), "chain 1e8": ("chain", 100)} if small else WORKS
+    if only is not None and not small:
+        works = {name: works[name] for name in only}
     for name, (work, batch) in works.items():
         try:
-            say(_graphgrad_work(cuda, cpu, name, work, batch))
+            say(_graphgrad_work(cpu, name, work, batch, math))
         except Exception as problem:
             said = f"{type(problem).__name__}: {problem}"[:800]
             say({"what": name, "error": said, "trace": traceback.format_exc()[-1500:]})
 
 
-def _graphgrad_work(cuda, cpu, name, work, batch):
+def _graphgrad_work(cpu, name, work, batch, math):
     x, y, _ = given = data(work, batch)
     found = []
     real = gg.compile
 
     def caught(outputs, inputs=(), updates=None, **_):
-        found.append(real(outputs, inputs, updates, target="cuda"))
+        found.append(real(outputs, inputs, updates, target="cuda", math=math))
         return found[0]
 
     begin = time.perf_counter()
@@ -282,23 +316,15 @@ def _graphgrad_work(cuda, cpu, name, work, batch):
     first = time.perf_counter() - begin
     step()
     runtime = f._runtime
-    replay, stream = runtime._replay or runtime._step, runtime._stream
-
-    def sample(count):
-        begin, end = cuda.event(), cuda.event()
-        begin.record(stream)
-        for _ in range(count):
-            replay()
-        end.record(stream)
-        end.synchronize()
-        return elapsed(begin, end)
-
+    launches = runtime.text.step.launches
+    sample = sampler(runtime)
     sample(2)
     count = steps_for(sample(5) / 5)
     row = {"what": name, "step_us": 1e6 * medians(sample, count), "first_s": first, "loss": loss,
-           "launches": len(runtime.text.step.launches), "replayed": runtime.replayed}  # fmt: skip
-    replay = runtime._step
-    row["without_graph_us"] = 1e6 * medians(sample, min(count, 200))
+           "launches": len(launches), "replayed": runtime.replayed,
+           "cublas": [launch.call.epilogue for launch in launches if launch.call]}  # fmt: skip
+    launched = sampler(SimpleNamespace(_replay=None, _step=runtime._step, _stream=runtime._stream))
+    row["without_graph_us"] = 1e6 * medians(launched, min(count, 200))
     if work == "chain":
         return row
     calls = [time.perf_counter()]
@@ -467,7 +493,8 @@ def about(say, small):
         except metadata.PackageNotFoundError:
             return None
 
-    names = ("numpy", "numba", "numba-cuda", "cuda-bindings", "torch", "jax", "nvidia-cublas")
+    names = ("numpy", "numba", "numba-cuda", "cuda-bindings", "nvmath-python", "nvidia-cublas",
+             "torch", "jax")  # fmt: skip
     say({"what": "versions", "python": platform.python_version(),
          **{n: version(n) for n in names}})  # fmt: skip
     say({"what": "parts", **{f.part: f"{f.state}: {f.found}" for f in checkup()}})
@@ -488,6 +515,49 @@ def about(say, small):
     say({"what": "copy", "bytes": 8 * count, "GB/s": 8 * count / max(seconds, 1e-9) / 1e9})
 
 
+def with_cublas(run):
+    """Return a part that needs the extra ``cublas``, and says so where it is not there."""
+
+    def part(say, small):
+        from graphgrad.compiler import cuda_cublas
+
+        try:
+            cuda_cublas.bindings()
+        except ImportError as problem:
+            say({"what": "cuBLAS", "skipped": str(problem)})
+            return
+        run(say, small)
+
+    return part
+
+
+def put_cublas(part, simulated):
+    """Have a part's products made by what it is to use: the library, or our own kernels."""
+    from graphgrad.compiler import cuda_cublas
+
+    def left_out():
+        raise ImportError("this part is by graphgrad's own kernels")
+
+    if part not in CUBLAS and part != "about":
+        cuda_cublas.bindings = left_out
+    elif simulated:
+        library = load("cublas_in_numpy").CublasLt()
+        cuda_cublas.bindings = lambda: library
+
+
+def cublas_part(say, small):
+    """Check and time products through the library."""
+    cublas, gpu = load("gpu_cublas"), sys.modules[__name__]
+    cublas.checks(gpu, say, small)
+    cublas.sizes(gpu, say, small)
+
+
+CUBLAS = {
+    "graphgrad-cublas": with_cublas(partial(graphgrad_part, only=LAYERS)),
+    "graphgrad-tf32": with_cublas(partial(graphgrad_part, math="tf32", only=LAYERS)),
+    "cublas": with_cublas(cublas_part),
+}
+"""Parts that use the library where they can."""
 PARTS = {
     "about": about,
     "primitives": primitives,
@@ -495,10 +565,12 @@ PARTS = {
     "products": products,
     "sums": sums,
     "graphgrad": graphgrad_part,
+    "graphgrad-cublas": CUBLAS["graphgrad-cublas"],
     "torch": torch_part,
     "torch-graphs": lambda say, small: torch_part(say, small, "graphs"),
     "torch-compile": lambda say, small: torch_part(say, small, "compile"),
     "jax": jax_part,
+    **CUBLAS,
 }
 
 
@@ -507,6 +579,7 @@ def one(part, into, small):
     warnings.simplefilter("ignore")
     simulated = os.environ.get("NUMBA_ENABLE_CUDASIM") == "1"
     about = load("simulator").simulator() if simulated else contextlib.nullcontext()
+    put_cublas(part, simulated)
     with about, open(into, "a", encoding="utf-8") as file:
 
         def say(row):
@@ -540,7 +613,7 @@ def in_a_process(part, seconds, small):
 
 def summary(result):
     """Return what was wrong, and steps with how many times faster graphgrad is."""
-    checks = ("primitives", "graphs", "products", "sums")
+    checks = ("primitives", "graphs", "products", "sums", "cublas")
     rows = [r for part in checks for r in result.get(part, {}).get("rows", [])]
     steps = {
         part: {r["what"]: r["step_us"] for r in result[part]["rows"] if "step_us" in r}
@@ -558,6 +631,11 @@ def summary(result):
             for p, s in steps.items() if p != "graphgrad"
         },
     }  # fmt: skip
+    if called := steps.get("graphgrad-cublas"):
+        found["times_faster_with_cublas"] = {
+            p: {w: round(t / called[w], 2) for w, t in s.items() if w in called}
+            for p, s in steps.items() if p != "graphgrad-cublas"
+        }  # fmt: skip
     if copy and "chain 1e8" in mine:
         found["chain_of_copy_bandwidth"] = round(8e8 / (mine["chain 1e8"] * 1e3) / copy[0], 3)
     return found
