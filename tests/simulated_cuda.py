@@ -113,6 +113,22 @@ def test_an_index_out_of_bounds_is_an_error_once():
     assert f([1, -1])[0].tolist() == [2.0, 2.0]
 
 
+def test_nothing_is_updated_once_an_index_is_out_of_bounds():
+    x, i = gg.var("x", [1.0, 2.0]), gg.var("i", shape=(2,), dtype=int)
+    w, n = gg.var("w", 0.0), gg.var("n", 0.0)
+    total = gg.sum(gg.take(x, i))
+    f = gg.compile([gg.take(x, i)], [i], {w: w + total, n: n + 1}, "cuda")
+    f([0, 1])
+    with pytest.raises(IndexError):
+        f([0, 7])
+    f([0, 0])
+    assert (w.value, n.value) == (5.0, 2.0)
+    with pytest.raises(IndexError):
+        f.epoch([[0, 0], [1, 1], [0, 9], [0, 0]])
+    f([0, 0])  # the two steps before the wrong one stay done
+    assert (w.value, n.value) == (13.0, 5.0)
+
+
 def test_names_of_users_and_of_the_text_do_not_mix():
     names = ["t", "thread", "f64", "part", "row", "x", "_c0_0", "scratch_f64", "lefts", "u32", "a"]
     leaves = [gg.var(n, np.full((2, 6, 6), 1.0 + k)) for k, n in enumerate(names)]

@@ -16,13 +16,15 @@ from graphgrad.compiler.fuse import Kernel
 from graphgrad.dtypes import Dtype
 from graphgrad.graph import Node
 
-__all__ = ["CudaLaunches", "Launch", "Launched", "Layout", "Written", "groups"]
+__all__ = ["LOOKUPS", "CudaLaunches", "Launch", "Launched", "Layout", "Written", "groups"]
 
 Argument = tuple[str, Dtype]
 SHARED = 40 * 1024
 """Bytes of shared memory that the pieces of a launch may have together."""
 MOST_PIECES = 24
 """Pieces of a launch."""
+LOOKUPS = ("gather", "scatter")
+"""Kinds of kernels whose indices are numbers of the graph."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,8 @@ class CudaLaunches(CudaProducts):
     ) -> Launch:
         """Write the function of a launch, and those of its pieces if there are several.
 
+        Once an index out of bounds is noted, later launches do nothing, so that nothing is updated.
+
         Args:
             text: where to.
             pieces: what it runs.
@@ -106,6 +110,8 @@ class CudaLaunches(CudaProducts):
         text += ["", "", f'@cuda.jit("void({kinds})", cache=True)']
         text.append(f"def {name}({arguments}):")
         text.append("    block, thread = u32(cuda.blockIdx.x), u32(cuda.threadIdx.x)")
+        if self.layout.flag >= 0 and not more and not any(map(looks_up, pieces)):
+            text += [f"    if i64[{self.layout.flag}] != 0:", "        return"]
         if len(pieces) == 1:
             text += [f"    {line}" for line in pieces[0].lines]
         first = 0
@@ -123,16 +129,21 @@ class CudaLaunches(CudaProducts):
         return [kind for kind in DEVICE_ARENAS if self.layout.sizes.get(kind)]
 
 
+def looks_up(piece: Piece) -> bool:
+    """Return whether a piece may find, and note, an index out of bounds."""
+    return any(k.kind in LOOKUPS for k in piece.kernels)
+
+
 def groups(pieces: Sequence[Piece], together: bool) -> list[list[Piece]]:
-    """Put pieces into launches: those that need many registers apart from the others."""
+    """Put pieces into launches: apart those that need many registers, and those that look up."""
     if not together:
         return [[p] for p in pieces]
     found: list[list[Piece]] = []
-    for heavy in (True, False):
+    for kind in ((True, True), (True, False), (False, True), (False, False)):
         room = SHARED
         group: list[Piece] = []
         for p in pieces:
-            if p.heavy is not heavy:
+            if (looks_up(p), p.heavy) != kind:
                 continue
             if group and (p.shared > room or len(group) == MOST_PIECES):
                 found.append(group)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from graphgrad.compiler.cuda_device import HARDWARE, Cut
 from graphgrad.compiler.cuda_epilogues import Able
 from graphgrad.compiler.cuda_epoch import EpochWriter
-from graphgrad.compiler.cuda_launches import Layout, Written
+from graphgrad.compiler.cuda_launches import LOOKUPS, Layout, Written
 from graphgrad.compiler.cuda_pen import DEVICE_ARENAS
 from graphgrad.compiler.cuda_schedule import levels
 from graphgrad.compiler.cuda_source import Writer
@@ -55,7 +55,7 @@ def _layout(program: Program, fused: Fused, found: Plan) -> Layout:
     """Put inputs and outputs behind the buffers of a plan; those of a type side by side."""
     layout = Layout(sizes=dict(found.sizes))
     straight = outside(program, fused)
-    looks_up = any(k.kind in ("gather", "scatter") for k in fused.kernels)
+    looks_up = any(k.kind in LOOKUPS for k in fused.kernels)
     for kind in DEVICE_ARENAS:
         step = ALIGNMENT // kind.itemsize
         at = layout.sizes.get(kind, 0)
