@@ -157,8 +157,9 @@ class Writer(CudaLaunches):
         lines = [f"kernel {k}: {kernel.kind} over {list(kernel.domain)}"]
         for n in kernel.nodes:
             template = operation_template(n.primitive, len(n.inputs), n.settings)
-            names = [self.label(x) if x in kernel.nodes else self._named(x) for x in n.inputs]
-            lines.append(f"  {self.label(n)} = {fill(template, '', names)}")
+            name = self.label(n)
+            given = [self.label(x) if x in kernel.nodes else self._named(x) for x in n.inputs]
+            lines.append(f"  {name} = {fill(template, '', given)}")
         return lines
 
     def _named(self, node: Node) -> str:
