@@ -125,7 +125,8 @@ def test_nothing_is_updated_once_an_index_is_out_of_bounds():
     assert (w.value, n.value) == (5.0, 2.0)
     with pytest.raises(IndexError):
         f.epoch([[0, 0], [1, 1], [0, 9], [0, 0]])
-    f([0, 0])  # the two steps before the wrong one stay done
+    assert (w.value, n.value) == (11.0, 4.0)  # the two steps before the wrong one stay done
+    f([0, 0])
     assert (w.value, n.value) == (13.0, 5.0)
 
 
@@ -334,6 +335,14 @@ def test_everything_waits_for_what_it_needs(room, silent, monkeypatch):
             now = f([1.0, 2.0], 3.0)
             assert silent or np.allclose(now, [before[-1], 3.0])
             assert np.isclose(w.value, before[-1] + 9.0)
+
+
+def test_epochs_of_more_arrays_than_a_launch_takes():
+    X = [gg.var(f"x{k}", shape=(2,) if k % 7 else (0,)) for k in range(30)]
+    f = gg.compile([gg.sum(x) * k for k, x in enumerate(X)], X, target="cuda")
+    data = [np.arange(6.0).reshape(3, 2)[:, : x.size] for x in X]
+    found = f.epoch(*data)
+    assert all(y.tolist() == (k * d.sum(1)).tolist() for k, (y, d) in enumerate(zip(found, data)))
 
 
 def test_a_table_that_cannot_change_is_sent_once(monkeypatch):

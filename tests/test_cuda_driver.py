@@ -130,7 +130,7 @@ def test_an_epoch_makes_no_round_trips_and_the_next_one_needs_no_memory(paper):
     epochs = parts_of(asked)
     first, second = epochs["epoch 0"], epochs["epoch 1"]
     assert first.count("replay") == 8  # after the first step, which loads everything
-    begin = next(k for k, line in enumerate(first) if line.startswith("launch feed"))
+    begin = next(k for k, line in enumerate(first) if line.startswith("launch feed_1"))
     end = len(first) - first[::-1].index("replay")
     allowed = ("launch", "replay", "record")
     assert all(line.startswith(allowed) for line in first[begin:end])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from graphgrad.compiler.cuda_helpers import header
 from graphgrad.compiler.cuda_launches import CudaLaunches, Written
@@ -11,7 +12,20 @@ from graphgrad.compiler.text import times
 from graphgrad.dtypes import INT64
 from graphgrad.graph import Node
 
-__all__ = ["EpochWriter"]
+__all__ = ["EpochWriter", "shares"]
+
+MOST = 24
+"""Arrays of a launch, besides the arenas: what a device takes as arguments is limited."""
+
+
+def shares(arrays: Sequence[Any]) -> list[Sequence[Any]]:
+    """Return arrays in shares, each for a launch.
+
+    Example:
+        >>> [len(share) for share in shares(range(50))]
+        [24, 24, 2]
+    """
+    return [arrays[at : at + MOST] for at in range(0, len(arrays), MOST)]
 
 
 class EpochWriter(CudaLaunches):
@@ -20,28 +34,23 @@ class EpochWriter(CudaLaunches):
     def write(self, by_rows: Sequence[bool]) -> Written:
         """Return the text of what an epoch does before and after each step.
 
-        ``feed`` brings the next batch to where the step reads it, ``keep`` puts its results aside,
-        ``tick`` counts.
+        ``feed_1`` … bring the next batch to where the step reads it, ``keep_1`` … put its results
+        aside, each for its share of the arrays, ``tick`` counts.
 
         Args:
             by_rows: for each input, whether its batches are rows picked from a table.
         """
         text: list[str] = []
-        data = [(f"data_{k}", n.dtype) for k, n in enumerate(self.program.inputs)]
-        results = [(f"results_{k}", n.dtype) for k, n in enumerate(self.program.outputs)]
-        fed = [
-            self._fed(k, n, self.layout.inputs[k], by_rows[k])
-            for k, n in enumerate(self.program.inputs) if n.size
-        ]  # fmt: skip
-        put = [
-            self._put(k, n, self.layout.outputs[k])
-            for k, n in enumerate(self.program.outputs) if n.size
-        ]  # fmt: skip
         counters = [("rows", INT64), ("step", INT64)]
-        launches = [
-            self.launch(text, fed, "feed", [*data, *counters]),
-            self.launch(text, put, "keep", [*results, *counters]),
-        ]
+        launches = []
+        for at, share in enumerate(shares([*enumerate(self.program.inputs)]), 1):
+            data = [(f"data_{k}", n.dtype) for k, n in share]
+            fed = [self._fed(k, n, self.layout.inputs[k], by_rows[k]) for k, n in share if n.size]
+            launches.append(self.launch(text, fed, f"feed_{at}", [*data, *counters]))
+        for at, share in enumerate(shares([*enumerate(self.program.outputs)]), 1):
+            results = [(f"results_{k}", n.dtype) for k, n in share]
+            put = [self._put(k, n, self.layout.outputs[k]) for k, n in share if n.size]
+            launches.append(self.launch(text, put, f"keep_{at}", [*results, *counters]))
         self.begin()
         self.emit(0, "if thread == 0:")
         self.emit(1, "step[0] = step[0] + 1")

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from graphgrad.compiler.cuda_epoch import shares
 from graphgrad.compiler.cuda_launches import Written
 from graphgrad.compiler.cuda_memory import Staging, allocate, free, release
 from graphgrad.compiler.cuda_replay import Replay
@@ -176,13 +177,16 @@ class Epochs:
 
     def _compute(self, side: Side, steps: int) -> None:
         """Launch some steps; from the second on that this process makes, as a CUDA graph."""
-        feed, keep, tick = self._around[side.by_rows]
-        arenas = tuple(self._arenas.values())
+        *around, tick = self._around[side.by_rows]
+        data, arenas = shares(side.data), tuple(self._arenas.values())
+        fed, kept = around[: len(data)], around[len(data) :]
 
         def one() -> None:
-            feed(*arenas, *side.data, side.rows, side.step)
+            for feed, share in zip(fed, data, strict=True):
+                feed(*arenas, *share, side.rows, side.step)
             self._step()
-            keep(*arenas, *side.results, side.rows, side.step)
+            for keep, share in zip(kept, shares(side.results), strict=True):
+                keep(*arenas, *share, side.rows, side.step)
             tick(*arenas, side.rows, side.step)
 
         for _ in range(steps):
