@@ -96,8 +96,10 @@ class Executor(Inspected):
         values = self._checked(arrays)
         self._upload()
         before = {v: self.fetch(v) for v in self._updates} if check_finite else {}
-        results = self._runtime.run(values)
-        self._updated()
+        try:
+            results = self._runtime.run(values)
+        finally:
+            self._updated()
         if check_finite:
             new = [self.fetch(v) for v in self._updates]
             bad = [n for n, value in zip([*self._outputs, *self._updates.values()],
@@ -185,9 +187,10 @@ class Executor(Inspected):
         """
         batches = feed(self.inputs, data, rows, shuffle, epoch)
         self._upload()
-        results = self._runtime.epoch(batches)
-        self._updated()
-        return results
+        try:
+            return self._runtime.epoch(batches)
+        finally:  # the steps before an error, or before Ctrl-C, stay done
+            self._updated()
 
     def fetch(self, variable: Node) -> Any:
         """Return the value a variable has in this executor's memory."""
