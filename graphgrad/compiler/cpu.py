@@ -75,6 +75,7 @@ class CpuRuntime:
         self._single[: len(fixed)] = self._many[: len(fixed)] = fixed
         self._rooms = [_room(n) for n in program.inputs]
         self._results = [_room(n) for n in program.outputs]
+        self._large = [(k, n) for k, n in enumerate(program.outputs) if n.size > SMALL]
         for k, room in enumerate(self._rooms):
             self._single[SLOTS + PER_INPUT * k] = 0 if room is None else _address(room)
         for k, room in enumerate(self._results):
@@ -91,23 +92,19 @@ class CpuRuntime:
 
     def run(self, inputs: Sequence[Any]) -> list[Any]:
         """Run all kernels once and return the outputs."""
-        table, at = self._single, SLOTS
-        for x, room in zip(inputs, self._rooms, strict=True):
+        table = self._single
+        for k, (x, room) in enumerate(zip(inputs, self._rooms, strict=True)):
             if room is None:
-                table[at] = _address(x)
+                table[SLOTS + PER_INPUT * k] = _address(x)
             else:  # copying a few numbers takes less time than asking where they are
                 room[...] = x
-            at += PER_INPUT
-        results = []
-        for n, room in zip(self.program.outputs, self._results, strict=True):
-            y = np.empty(n.shape, n.dtype) if room is None else room
-            if room is None:
-                table[at] = _address(y)
-            results.append(y)
-            at += 1
+        large = {k: np.empty(n.shape, n.dtype) for k, n in self._large}
+        for k, y in large.items():
+            table[self._outputs_at + k] = _address(y)
         self._go(table, 1)
-        kept = zip(results, self._results, strict=True)
-        return [y if room is None else room.copy() for y, room in kept]
+        return [
+            large[k] if room is None else room.copy() for k, room in enumerate(self._results)
+        ]
 
     def epoch(self, feed: Feed) -> list[Any]:
         """Run once per batch and return the outputs of all steps, one below the other."""

@@ -29,7 +29,12 @@ POSITIVE = (0.0, 3.0)
 def _without(a: Node, b: Node, neutral_a: float | None, neutral_b: float | None) -> Node | None:
     """Return the other operand where one is neutral and changes neither shape nor type."""
     for x, other, neutral in ((a, b, neutral_a), (b, a, neutral_b)):
-        if neutral is None or x.op != "constant" or x.size != 1 or x.value != neutral:
+        number = x
+        while number.op in ("broadcast_to", "reshape"):  # the gradient of a sum is 1 everywhere
+            number = number.inputs[0]
+        if neutral is None or number.op != "constant" or number.size != 1:
+            continue
+        if number.value != neutral:
             continue
         if shapes.broadcast(x.shape, other.shape) == other.shape and (
             dtypes.promote(x.dtype, other.dtype) is other.dtype
