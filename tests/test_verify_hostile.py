@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,11 @@ import pytest
 
 import graphgrad as gg
 from graphgrad.cli import main
-from graphgrad.proof.budget import attempt
+from graphgrad.proof import budget
+from graphgrad.proof.budget import Budget, LateError, attempt, hurried
+from graphgrad.proof.partials import LATE
+from graphgrad.proof.sampling import Samples
+from graphgrad.proof.structures import prove_entries, use_of
 
 
 def chained(step: Any, count: int, value: float | None = None) -> gg.Node:
@@ -157,3 +162,37 @@ def test_what_is_stopped_leaves_no_words_on_the_screen(monkeypatch: Any) -> None
     for _ in range(50):
         assert attempt(forever, 1e-3, "stopped") == "stopped"
     assert told == []
+
+
+@pytest.mark.parametrize("asked", range(12))
+def test_time_that_is_up_between_two_lines_of_the_watch_itself(
+    asked: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = iter([0.0] * asked)
+    monkeypatch.setattr(budget, "clock", lambda: next(left, 100.0))
+    assert attempt(lambda: 42, 1.0, "late") in (42, "late")
+    assert sys.getprofile() is None
+
+
+def test_budgets_end_within_a_step() -> None:
+    """Nothing of a proof that is late is kept: the next one is whole."""
+    node = gg.conv2d(gg.var("x", shape=(1, 2, 3, 4)), gg.var("w", shape=(2, 2, 2, 3)))
+    assert prove_entries(use_of(node), 0, Budget(1e-9)) is LATE
+    assert prove_entries(use_of(node), 0).status == "proved"
+    limit = Budget(1.0)
+    limit.check()
+    limit.seconds = 1e-9
+    with pytest.raises(LateError):
+        limit.check()
+    assert hurried(lambda: 42, limit, "late") == "late"
+
+
+def test_samples_stop_inside_a_point(monkeypatch: pytest.MonkeyPatch) -> None:
+    y = chained(lambda y, k: gg.sin(y), 50, 0.5)
+    x = next(n for n in gg.ancestors(y) if n.op == "variable")
+    samples = Samples(y, {x: gg.grad(y, x)}, [x], None, True)
+    ticks = iter(range(10**9))
+    monkeypatch.setattr(budget, "clock", lambda: 0.01 * next(ticks))  # a hundredth each time
+    samples.take([x], 20, 1.0)
+    assert (samples.seen[x].count, samples.early) == (0, ", then time was up")
+    assert next(ticks) < 120

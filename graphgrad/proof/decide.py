@@ -36,7 +36,7 @@ MOST = 10**9
 SIMPLE = 80
 """Operations of the largest formula that goes to SymPy's simplifier."""
 UNWATCHED = 8000
-"""Operations up to which expanding takes seconds at most, as `HEAVIEST` bounds what comes out."""
+"""Operations up to which expanding takes two seconds at most, as `HEAVIEST` bounds the result."""
 
 
 def vanishes(difference: Any, letters: Iterable[Any] = (), seconds: float = 2.0) -> str:
@@ -51,7 +51,7 @@ def vanishes(difference: Any, letters: Iterable[Any] = (), seconds: float = 2.0)
         return SAME
     if difference.has(sp.nan, sp.zoo, sp.oo, -sp.oo) or not tame(difference):
         return ""
-    small = difference.count_ops() <= UNWATCHED
+    small = difference.count_ops() <= UNWATCHED * min(seconds / 2, 1)
     ways = ((EXPANDED, lambda e: e), (EXPONENTIALS, by_exponentials))
     for name, rewrite in ways:
         done = (

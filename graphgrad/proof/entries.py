@@ -18,7 +18,7 @@ from graphgrad.graph import CONSTANT, Node, by_serial, describe, refresh
 from graphgrad.primitive import TABLE, Primitive, Settings
 from graphgrad.shapes import Shape
 
-__all__ = ["Arithmetic", "boxed", "each", "held", "needed", "run"]
+__all__ = ["Arithmetic", "Check", "boxed", "each", "held", "needed", "run"]
 
 
 class Arithmetic(Protocol):
@@ -31,11 +31,14 @@ class Arithmetic(Protocol):
         """Return what a scalar primitive gives for entries."""
 
 
+Check = Callable[[Node, Any], None] | None
+
+
 def run(
     outputs: Sequence[Node],
     known: Mapping[Node, Any],
     arithmetic: Arithmetic,
-    check: Callable[[Node, Any], None] | None = None,
+    check: Check = None,
 ) -> dict[Node, Any]:
     """Compute nodes and all they depend on, down to the known ones.
 

@@ -27,7 +27,7 @@ from graphgrad.proof.precise import PRECISE, OutsideError, agreed, number_of, sl
 from graphgrad.proof.sides import ManySidesError, Sides, branches
 
 __all__ = [
-    "CHECKED", "PROVED", "UNDECIDED", "WRONG", "BrokenRuleError", "Proof", "on_sides",
+    "CHECKED", "LATE", "PROVED", "UNDECIDED", "WRONG", "BrokenRuleError", "Proof", "on_sides",
     "prove_partial",
 ]  # fmt: skip
 
@@ -77,6 +77,9 @@ class Proof:
     difference: Any = None
     notes: Sequence[str] = ()
     seconds: float = 0.0
+
+
+LATE = Proof(UNDECIDED, "time was up")
 
 
 def prove_partial(p: Elementwise, i: int, settings: Settings, masks: Sequence[bool]) -> Proof:

@@ -17,7 +17,7 @@ import sympy as sp
 
 from graphgrad.graph import Node
 from graphgrad.primitive import Primitive, Settings
-from graphgrad.proof.entries import each, run
+from graphgrad.proof.entries import Check, each, run
 from graphgrad.proof.exact import exact, key_of, template
 
 __all__ = ["DIGITS", "KINK", "PRECISE", "OutsideError", "agreed", "number_of", "slope", "unit_of",
@@ -201,14 +201,19 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
 }
 
 
-def weighed(y: Node, weights: Any, at: Mapping[Node, Any]) -> Any:
+def weighed(y: Node, weights: Any, at: Mapping[Node, Any], check: Check = None) -> Any:
     """Return Σ weights · y, in 120 digits, at the given object arrays for the variables."""
-    entries = run([y], at, PRECISE)[y]
+    entries = run([y], at, PRECISE, check)[y]
     return sum((w * e for w, e in zip(weights.ravel(), entries.ravel(), strict=True)), MPF(0))
 
 
 def slope(
-    y: Node, weights: Any, at: Mapping[Node, Any], moved: Mapping[Node, Any], here: Any = None
+    y: Node,
+    weights: Any,
+    at: Mapping[Node, Any],
+    moved: Mapping[Node, Any],
+    here: Any = None,
+    check: Check = None,
 ) -> tuple[Any, Any]:
     """Return the derivative of Σ weights · y along a direction, and the size of its terms.
 
@@ -216,15 +221,16 @@ def slope(
         y, weights, at: as in `weighed`.
         moved: the direction: an object array for each variable that moves.
         here: Σ weights · y at the point, when it is known.
+        check: as in `run`; may raise to stop.
 
     Raises:
         OutsideError: when y has no finite real value at the point, or a kink or jump.
     """
-    middle = weighed(y, weights, at) if here is None else here
+    middle = weighed(y, weights, at, check) if here is None else here
     ahead, behind = (
         weighed(y, weights, {**at, **{
             x: each(lambda v, d, s=s: v + s * d, at[x], d) for x, d in moved.items()
-        }})
+        }}, check)
         for s in (STEP, -STEP)
     )  # fmt: skip
     right, left = (ahead - middle) / STEP, (middle - behind) / STEP

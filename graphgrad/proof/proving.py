@@ -16,11 +16,11 @@ from graphgrad.explain.formulas import render
 from graphgrad.explain.names import pretty
 from graphgrad.graph import Node, ancestors, describe
 from graphgrad.ops.define import Elementwise
-from graphgrad.proof.budget import Budget
+from graphgrad.proof.budget import Budget, hurried
 from graphgrad.proof.endings import Endings
 from graphgrad.proof.exact import key_of
-from graphgrad.proof.partials import Proof, prove_partial
-from graphgrad.proof.real_shapes import LATE, prove_structure
+from graphgrad.proof.partials import LATE, Proof, prove_partial
+from graphgrad.proof.real_shapes import prove_structure
 from graphgrad.proof.report import GROUPED, Report, Row
 from graphgrad.proof.wording import Words
 
@@ -133,11 +133,11 @@ class _Edges:
     def _row(self, node: Node, i: int, count: int) -> Row:
         p = node.primitive
         if not isinstance(p, Elementwise):
-            proof, method = prove_structure(node, i, self.clock.left)
+            proof, method = prove_structure(node, i, self.clock)
             self.found.setdefault(node, []).append(proof)
             return self.words.structure(node, i, proof, method, count)
         masks = [x.dtype is dtypes.BOOL for x in node.inputs]
-        proof = prove_partial(p, i, node.settings, masks) if self.clock.left else LATE
+        proof = hurried(lambda: prove_partial(p, i, node.settings, masks), self.clock, LATE)
         self.found.setdefault(node, []).append(proof)
         return self.words.edge(node, i, proof, count)
 

@@ -55,13 +55,14 @@ class Reaches:
 
     def of(self, x: Node) -> tuple[str, str]:
         """Return where the whole derivative towards x holds, and a note on the current values."""
-        if len(self.order) > LARGEST or not self.budget.late(0.05):
+        nodes = self._nodes if len(self.order) <= LARGEST and self.budget.late(0.05) else None
+        if nodes is None:
             return "where all edges do", ""
         reached = {x}
         texts: dict[str, str] = {}
         notes: dict[str, None] = {}
         for node in self.order:
-            listed, said = self._nodes.get(node, ({}, []))
+            listed, said = nodes.get(node, ({}, []))
             if any(n in reached for n in node.inputs):
                 reached.add(node)
                 texts.update(listed)
@@ -71,10 +72,15 @@ class Reaches:
         return joined(texts), "; ".join(list(notes)[:LISTED])
 
     @cached_property
-    def _nodes(self) -> dict[Node, tuple[dict[str, str], list[str]]]:
-        """The conditions of each node that has some, as text with its kind; and notes."""
+    def _nodes(self) -> dict[Node, tuple[dict[str, str], list[str]]] | None:
+        """The conditions of each node that has some, as text with its kind; and notes.
+
+        None when the time was up before all were known.
+        """
         found: dict[Node, tuple[dict[str, str], list[str]]] = {}
         for node in self.order:
+            if not self.budget.late(0.05):
+                return None
             texts: dict[str, str] = {}
             notes: dict[str, None] = {}
             for proof in [*self.found.get(node, ()), *_of_mask(node)]:

@@ -19,33 +19,36 @@ from graphgrad.proof.budget import Budget, attempt
 from graphgrad.proof.domains import without_implied
 from graphgrad.proof.entries import boxed
 from graphgrad.proof.numeric import Comparison, compare_function
-from graphgrad.proof.partials import CHECKED, PROVED, UNDECIDED, WRONG, Proof
+from graphgrad.proof.partials import CHECKED, LATE, PROVED, UNDECIDED, WRONG, Proof
 from graphgrad.proof.precise import KINK, OutsideError, number_of, slope
 from graphgrad.proof.structures import cases_of, positions, prove_entries, use_of
 
-__all__ = ["LATE", "at_kink", "prove_structure", "together"]
+__all__ = ["at_kink", "prove_structure", "together"]
 
 SMALL = 700
 """Entries of the largest Jacobian that is proved entry by entry at a node's own shapes."""
 STATUSES = (PROVED, CHECKED, UNDECIDED, WRONG)
-LATE = Proof(UNDECIDED, "time was up")
 
 
-def prove_structure(node: Node, i: int, seconds: float) -> tuple[Proof, str]:
+def prove_structure(node: Node, i: int, limit: Budget) -> tuple[Proof, str]:
     """Prove the backward rule of input i of a node: algebra, and numbers where it is large.
+
+    Args:
+        node: of a primitive that is no map.
+        i: the position of the input.
+        limit: the time that may be spent.
 
     Returns:
         The proof, and in words how it was found.
     """
     if node.size * node.inputs[i].size <= SMALL and sum(x.size for x in node.inputs) <= SMALL:
-        proof = prove_entries(use_of(node), i) if seconds else LATE
+        proof = prove_entries(use_of(node), i, limit)
         return proof, f"{proof.method}, in every entry" if proof.status == PROVED else proof.method
-    clock = Budget(max(seconds, 1e-3))
     uses = [use for use in cases_of(node.primitive) if len(use.inputs) > i]
-    proof = together([prove_entries(use, i) if clock.left else LATE for use in uses])
+    proof = together([prove_entries(use, i, limit) for use in uses])
     if proof.status in (WRONG, UNDECIDED):
         return proof, proof.method
-    stepped = attempt(lambda: _stepped(node, i), seconds, [])
+    stepped = attempt(lambda: _stepped(node, i), limit.left, [])
     bad = [c for c in stepped if not c.ok]
     if bad:
         values = (number_of(bad[0].expected), number_of(bad[0].actual))

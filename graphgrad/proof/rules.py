@@ -12,6 +12,7 @@ import random
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,11 +25,19 @@ from graphgrad.explain.numbers import number, shape_text
 from graphgrad.graph import Node
 from graphgrad.ops.define import Elementwise
 from graphgrad.primitive import TABLE, Primitive
-from graphgrad.proof.budget import Budget
+from graphgrad.proof.budget import Budget, hurried
 from graphgrad.proof.entries import boxed, run
-from graphgrad.proof.partials import CHECKED, PROVED, UNDECIDED, WRONG, Proof, prove_partial
+from graphgrad.proof.partials import (
+    CHECKED,
+    LATE,
+    PROVED,
+    UNDECIDED,
+    WRONG,
+    Proof,
+    prove_partial,
+)
 from graphgrad.proof.precise import PRECISE, OutsideError, number_of
-from graphgrad.proof.real_shapes import LATE, together
+from graphgrad.proof.real_shapes import together
 from graphgrad.proof.report import Report, Row
 from graphgrad.proof.structures import Use, cases_of, prove_entries
 from graphgrad.proof.texts import latex
@@ -112,7 +121,8 @@ def _elementwise(p: Elementwise, clock: Budget) -> Iterator[Row]:
         settings = _settings(p, case.settings)
         for i in range(len(p.domain)):
             if p.has_rule(i):
-                proof = prove_partial(p, i, settings, masks) if clock.left else LATE
+                work = partial(prove_partial, p, i, settings, masks)
+                proof = hurried(work, clock, LATE)
                 yield _rule_row(p, i, settings, proof)
 
 
@@ -140,7 +150,7 @@ def _structured(p: Primitive, clock: Budget) -> Iterator[Row]:
         if not p.has_rule(i):
             continue
         proofs = [
-            prove_entries(use, k) if clock.left else LATE
+            prove_entries(use, k, clock)
             for use in uses
             for k in (range(len(use.inputs)) if p.variadic else [i])
         ]

@@ -17,7 +17,7 @@ import sympy as sp
 from graphgrad import dtypes
 from graphgrad.errors import GraphError
 from graphgrad.graph import Node, refresh
-from graphgrad.proof.budget import Budget
+from graphgrad.proof.budget import Budget, LateError
 from graphgrad.proof.entries import boxed, each, needed, run
 from graphgrad.proof.exact import exact
 from graphgrad.proof.partials import ENOUGH
@@ -108,6 +108,9 @@ class Samples:
                 return
             try:
                 self._try(waiting, limit)
+            except LateError:
+                self.early = ", then time was up"
+                return
             except OutsideError as problem:
                 self.why = f"no point with a finite value was found ({problem})"
             except GraphError as problem:
@@ -119,11 +122,10 @@ class Samples:
         return self.seen[x].count < points and self.seen[x].wrong is None
 
     def _try(self, waiting: list[Node], limit: Budget) -> None:
-        point = _Point(self, waiting)
+        point = _Point(self, waiting, limit)
         if point.differs(waiting) and len(waiting) > 1:
             for x in waiting:  # one of them is wrong: which?
-                if limit.left:
-                    point.differs([x])
+                point.differs([x])
 
     def draw(self) -> dict[Node, Any]:
         """Return rational values for all variables: close to the current ones, or anywhere."""
@@ -154,20 +156,20 @@ class Samples:
 class _Point:
     """One point: graph and gradients computed there in 120 digits."""
 
-    def __init__(self, samples: Samples, waiting: Sequence[Node]):
-        self.samples, self.y = samples, samples.y
+    def __init__(self, samples: Samples, waiting: Sequence[Node], limit: Budget):
+        self.samples, self.y, self.check = samples, samples.y, limit.check
         self.at = samples.draw()
         self.known = {n: each(number_of, v) for n, v in self.at.items()}
         weights = samples.cotangent
         self.weights = boxed((), [number_of(1)]) if weights is None else self.known[weights]
-        self.here = weighed(self.y, self.weights, self.known)
-        found = run([samples.gradients[x] for x in waiting], self.known, PRECISE)
+        self.here = weighed(self.y, self.weights, self.known, self.check)
+        found = run([samples.gradients[x] for x in waiting], self.known, PRECISE, self.check)
         self.gradients = {x: found[samples.gradients[x]] for x in waiting}
 
     def differs(self, xs: list[Node]) -> bool:
         """Compare along one random direction in the variables; note and return what is seen."""
         moved = {x: self.samples.direction(x, unit_of(self.gradients[x])) for x in xs}
-        expected, size = slope(self.y, self.weights, self.known, moved, self.here)
+        expected, size = self._slope(moved)
         pairs = [(d, g) for x in xs for d, g in zip(moved[x].ravel(), self.gradients[x].ravel())]
         actual = sum((d * g for d, g in pairs), number_of(0))
         digits = agreed(expected, actual, size)
@@ -179,6 +181,9 @@ class _Point:
             self._note(xs[0], expected, actual)
         return digits < ENOUGH
 
+    def _slope(self, moved: Mapping[Node, Any]) -> tuple[Any, Any]:
+        return slope(self.y, self.weights, self.known, moved, self.here, self.check)
+
     def _note(self, x: Node, expected: Any, actual: Any) -> None:
         """Remember a wrong gradient, with the entry that is wrong where it can be found."""
         seen, point = self.samples.seen[x], _named(self.at)
@@ -188,7 +193,7 @@ class _Point:
         for entry in np.ndindex(x.shape):
             unit = boxed(x.shape, [number_of(0)] * x.size)
             unit[entry] = number_of(1)
-            slopes, size = slope(self.y, self.weights, self.known, {x: unit}, self.here)
+            slopes, size = self._slope({x: unit})
             if agreed(slopes, self.gradients[x][entry], size) < ENOUGH:
                 where = f" in entry {list(entry)}".replace(", ", ",") if entry else ""
                 seen.wrong = point, (slopes, self.gradients[x][entry]), where

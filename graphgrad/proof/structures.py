@@ -6,10 +6,11 @@ g being the adjoint of y. That is proved by algebra, on every side of the kinks 
 
 from __future__ import annotations
 
-import functools
+import math
 import random
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,12 +19,14 @@ import sympy as sp
 from graphgrad import dtypes
 from graphgrad.graph import CONSTANT, Node, apply, const, refresh, var
 from graphgrad.primitive import Case, Primitive
+from graphgrad.proof.budget import Budget, LateError
 from graphgrad.proof.decide import vanishes
 from graphgrad.proof.domains import Condition, conditions, kink, without_implied
 from graphgrad.proof.entries import boxed, each, run
 from graphgrad.proof.partials import (
     CHECKED,
     ENOUGH,
+    LATE,
     POINTS,
     PROVED,
     UNDECIDED,
@@ -40,6 +43,8 @@ __all__ = ["Use", "cases_of", "positions", "prove_entries", "use_of"]
 
 SIDES = 128
 """Sides of kinks that are gone through one by one."""
+MOST_KEPT = 512
+_kept: dict[tuple[Use, int], Proof] = {}
 
 
 # -- uses -------------------------------------------------------------------------------------
@@ -108,9 +113,15 @@ def _called(p: Primitive, case: Case) -> Node:
 # -- proofs ------------------------------------------------------------------------------------
 
 
-@functools.lru_cache(maxsize=512)
-def prove_entries(use: Use, i: int) -> Proof:
+def prove_entries(use: Use, i: int, limit: Budget | None = None) -> Proof:
     """Prove the backward rule of input i, entry by entry, at the shapes of a use.
+
+    A proof is kept for the next time; where time was up there is none.
+
+    Args:
+        use: of a primitive.
+        i: the position of the input.
+        limit: the time that may be spent; without it there is no end.
 
     Example:
         >>> import graphgrad as gg
@@ -119,20 +130,26 @@ def prove_entries(use: Use, i: int) -> Proof:
         >>> prove_entries(use_of(y), 0).status
         'proved'
     """
-    start = time.perf_counter()
-    try:
-        proof = _Entries(use, i).proof()
-    except BrokenRuleError as problem:
-        proof = Proof(WRONG, f"the rule cannot be run: {problem.args[0]!r}")
-    return Proof(**{**proof.__dict__, "seconds": time.perf_counter() - start})
+    if (use, i) not in _kept:
+        start, limit = time.perf_counter(), limit or Budget(math.inf)
+        try:
+            limit.check()
+            proof = _Entries(use, i, limit).proof()
+        except BrokenRuleError as problem:
+            proof = Proof(WRONG, f"the rule cannot be run: {problem.args[0]!r}")
+        except LateError:
+            return LATE
+        if len(_kept) >= MOST_KEPT:
+            _kept.clear()
+        _kept[use, i] = replace(proof, seconds=time.perf_counter() - start)
+    return _kept[use, i]
 
 
 class _Entries:
     """Letters for one use of a primitive, and its rule for one input run on them."""
 
-    def __init__(self, use: Use, i: int):
-        self.y = use.node()
-        self.i = i
+    def __init__(self, use: Use, i: int, limit: Budget):
+        self.y, self.i, self.limit = use.node(), i, limit
         self.x = self.y.inputs[i]
         self.cotangent = var("g", shape=self.y.shape, dtype=self.y.dtype)
         self.place = var("y", shape=self.y.shape, dtype=self.y.dtype)
@@ -163,29 +180,31 @@ class _Entries:
             count += 1
             found.update(self._conditions(sides, values, rule))
             for _, expected, actual in self._pairs(values, rule):
-                method = vanishes(expected - actual, sides.letters)
+                method = vanishes(expected - actual, sides.letters, min(2.0, self.limit.left))
                 if not method:
                     return "", count
                 methods[method] = None
         return max(methods, key=len, default="no entries"), count
 
     def _on_side(self, sides: Sides) -> tuple[Any, Any]:
-        found = run([self.y], self.letters, sides)
-        values = found[self.y]
+        check = self.limit.check
+        values = run([self.y], self.letters, sides, check)[self.y]
         if not isinstance(self.rule, Node):
             zero = boxed(self.x.shape, [sp.Integer(self.rule)] * self.x.size)
             return values, zero
         known = {**self.letters, self.place: values}
-        return values, run([self.rule], known, sides)[self.rule]
+        return values, run([self.rule], known, sides, check)[self.rule]
 
     def _pairs(self, values: Any, rule: Any) -> Iterator[tuple[Any, Any, Any]]:
         """Yield per entry of the input its position, Σ g ∂y/∂x by SymPy, and the rule's entry."""
         terms: dict[Any, list[Any]] = {}
         for g, y in zip(self.letters[self.cotangent].ravel(), values.ravel(), strict=True):
+            self.limit.check()
             for x in y.free_symbols:
                 terms.setdefault(x, []).append(g * sp.diff(y, x))
         letters = self.letters[self.x]
         for at in np.ndindex(self.x.shape):
+            self.limit.check()
             yield at, sp.Add(*terms.get(letters[at], [])), rule[at]
 
     def _conditions(self, sides: Sides, values: Any, rule: Any) -> dict[Condition, None]:
@@ -228,6 +247,7 @@ class _Entries:
         )
         zero = number_of(0)
         for entry in np.ndindex(self.x.shape):
+            self.limit.check()
             unit = boxed(self.x.shape, [zero] * self.x.size)
             unit[entry] = number_of(1)
             expected, _ = slope(self.y, g, known, {self.x: unit})
