@@ -272,3 +272,39 @@ def test_a_driver_that_does_not_fit_is_one_sentence(environment, text, paper):
     assert reason in sentence
     assert "target='numba'" in sentence
     assert works == "True"
+
+
+CALLED = """
+    from graphgrad.compiler import cuda_blas, cuda_cublas
+    from tests.cublas_in_numpy import CublasLt
+
+    class Noting(CublasLt):
+        def matmul(self, handle, desc, alpha, *given):
+            a, _, b, _, beta, c, _, d, _, algo, workspace, room, stream = given
+            say("matmul")
+            calls.append((stream, min(a, b, c, d), max(a, b, c, d)))
+
+    calls, library = [], Noting()
+    cuda_blas.LEAST = 0
+    cuda_cublas.bindings = lambda: library
+    cuda_cublas.does = lambda *_: True
+    f, x, W, b = step()
+    for k in range(3):
+        say(f"call {k}")
+        f(np.ones((6, 4)))
+    say("end")
+    arena = next(iter(f._runtime._arenas.values()))
+    begin = arena.device_ctypes_pointer.value
+    print(len(calls), f._runtime.replayed, f._runtime.obstacle)
+    for stream, low, high in calls:
+        print(stream == int(f._runtime._stream), begin <= low <= high < begin + arena.nbytes)
+"""
+
+
+def test_calls_of_cublas_are_recorded_with_the_launches_around_them(paper):
+    said, asked = paper(CALLED)
+    # a call for each product, twice: as they are, and to be recorded; then only the recording runs
+    names = [part.partition("\n")[0] for part in asked.split("-- ")[1:]]
+    assert names == ["call 0", *["matmul"] * 2, "call 1", *["matmul"] * 2, "call 2", "end"]
+    assert said.split() == ["4", "True"] + ["True"] * 8
+    assert parts_of(asked)["call 2"] == ["replay", "wait"]

@@ -72,7 +72,7 @@ class Compiled(Network):
             metrics: names, `nn.Metric` objects, losses or functions.
             loss_weights: shares of the losses of several outputs.
             target: "numba", "cuda", or "numpy" for the slow and plain reference.
-            math: "fast" or "exact", as in `gg.compile`.
+            math: "fast", "exact", or on a GPU "tf32" or "bf16", as in `gg.compile`.
         """
         self.optimizer = optimizer_of(optimizer)
         self._wish = (loss, metrics, loss_weights)
