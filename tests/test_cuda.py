@@ -32,7 +32,7 @@ WORKS = ("moons", "digits", "mnist", "chain", "cnn")
 def test_in_the_simulator():
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-x",
-         str(HERE / "simulated_cuda.py")],
+         str(HERE / "simulated_cuda.py"), str(HERE / "simulated_cuda_windows.py")],
         env={**os.environ, "NUMBA_ENABLE_CUDASIM": "1"}, cwd=HERE.parent, capture_output=True,
         text=True, timeout=600,
     )  # fmt: skip
@@ -51,7 +51,7 @@ def benchmark_program(work):
     found = []
 
     def caught(outputs, inputs=(), updates=None, **_):
-        found.append(program(list(outputs), list(inputs), dict(updates or {})))
+        found.append(program(list(outputs), list(inputs), dict(updates or {}), gpu=True))
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "path", [*sys.path])
@@ -62,13 +62,19 @@ def benchmark_program(work):
 
 
 @pytest.mark.parametrize(("work", "launches"), [
-    ("moons", 10), ("digits", 13), ("mnist", 21), ("chain", 2), ("cnn", 30),
+    ("moons", 10), ("digits", 13), ("mnist", 21), ("chain", 2), ("cnn", 21),
 ])  # fmt: skip
 def test_few_launches_make_a_step(work, launches):
     text = Text(benchmark_program(work))
     assert len(text.step.launches) <= launches
     compile(text.step.text, work, "exec")
     compile(text.epoch([True, True]).text, work, "exec")
+
+
+def test_a_convolution_copies_neither_windows_nor_borders():
+    fused = Text(benchmark_program("cnn")).fused
+    assert {k.nodes[0].op for k in fused.kernels if k.kind == "move"} <= {"fold"}
+    assert max(n.size for n in fused.stored) == 64 * 16 * 28 * 28  # what the first layer gives
 
 
 def functions_of(text, folder, monkeypatch):

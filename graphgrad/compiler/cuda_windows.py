@@ -139,7 +139,8 @@ def _apart(step: Step, radices: Sequence[_Radix]) -> list[tuple[Step, int, int]]
         by, odd = divmod(stride, radices[k].stride)
         whole = (count - 1) * abs(by) < radices[k].size
         room = count if whole else radices[k].size // abs(by)
-        if odd or (not whole and (by < 0 or radices[k].size % by or count % room)):
+        carries = not whole and (by < 0 or room < 2 or radices[k].size % by or count % room)
+        if odd or carries:
             return None
         found.insert(0, (Step(room, by * radices[k].inside, moves), k, by))
         count, stride, moves = count // room, stride * room, tuple(m * room for m in moves)
