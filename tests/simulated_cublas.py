@@ -16,7 +16,7 @@ import pytest
 import graphgrad as gg
 from graphgrad import nn
 from graphgrad.compiler import cuda_blas, cuda_cublas, cuda_memory
-from graphgrad.errors import DeviceMemoryError, MissingDependencyError
+from graphgrad.errors import CompileError, DeviceMemoryError, MissingDependencyError
 from graphgrad.graph import evaluate
 
 from .cublas_in_numpy import CublasLt
@@ -246,6 +246,16 @@ def test_digits_are_lost_only_when_asked_for(installed, math, least, most):
     (found,) = gg.compile([gg.var("x", x) @ gg.var("y", y)], target="cuda", math=math)()
     exact = x.astype(float) @ y.astype(float)
     assert least <= np.abs(found - exact).max() / np.abs(exact).max() <= most
+
+
+@pytest.mark.parametrize("math", ["tf32", "bf16"])
+def test_a_check_allows_for_them(installed, math):
+    installed()
+    x = gg.var("x", random(20, 30))
+    f = gg.compile([gg.tanh(x @ gg.var("y", random(30, 20, seed=1)))], target="cuda", math=math)
+    assert 1e-5 < max(f.check().values()) < 0.1
+    with pytest.raises(CompileError, match="differs by"):
+        f.check(rtol=1e-6)
 
 
 @pytest.mark.parametrize("math", ["tf32", "bf16"])

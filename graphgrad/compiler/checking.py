@@ -12,6 +12,9 @@ from graphgrad.graph import Node, ancestors, describe, evaluate, refresh
 
 __all__ = ["check", "divergence"]
 
+SINGLE = {"fast": 1e-4, "exact": 1e-4, "tf32": 1e-2, "bf16": 1e-1}
+"""Differences of float32 that are allowed, relative to the largest entry, by `math`."""
+
 
 def check(
     executor: Any, arrays: Sequence[Any], rtol: float | None, every: bool
@@ -30,7 +33,7 @@ def check(
     report: dict[str, float] = {}
     expected = evaluate([*ends, *nodes], given)
     for node, a, b in zip([*ends, *nodes], found, expected, strict=True):
-        limit = rtol or (1e-4 if node.dtype == np.float32 else 1e-9)
+        limit = rtol or (SINGLE[executor.math] if node.dtype == np.float32 else 1e-9)
         difference = _difference(a, b)
         report[_free(node.name or node.op, report)] = difference
         if not difference <= limit:
