@@ -32,7 +32,8 @@ FROM_THE_FACE = {"lessons", "cli", "__main__"}
 """Who uses `graphgrad` as its users do."""
 FILES = sorted(ROOT.rglob("*.py"))
 HEAVY = {"scipy", "sympy", "networkx", "graphviz", "pygraphviz", "matplotlib", "numba", "nvmath",
-         "rich", "prompt_toolkit", "IPython", "mpmath", "latex2mathml", "PIL", "anywidget"}  # fmt: skip
+         "rich", "prompt_toolkit", "IPython", "mpmath", "latex2mathml", "PIL",
+         "anywidget"}  # fmt: skip
 
 each_file = pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
 
