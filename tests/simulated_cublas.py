@@ -212,6 +212,38 @@ def test_second_derivatives(installed):
     assert through(installed(), [y, g, *gg.grad(gg.sum(gg.square(g)), [x, W])], 1e-3)
 
 
+def net(seed):
+    """Return a random network of layers, shared, skipped, masked and turned, and its gradients."""
+    rng = np.random.default_rng(seed)
+
+    def leaf(*shape):
+        # small integers: sums are exact, and many of them exactly 0
+        return gg.var(f"v{rng.integers(10**6)}", rng.integers(-2, 3, shape).astype(np.float32))
+
+    n, width = (int(k) for k in rng.integers(2, 7, 2))
+    x = leaf(n, width)
+    pool, leaves = [x], [x]
+    for _ in range(int(rng.integers(2, 5))):
+        h = pool[rng.choice([-1, -1, -1, 0])]
+        W, b = leaf(width, width), leaf(width)
+        z = h @ (W.T if rng.integers(2) else W)
+        z = (z + b, b + z, z, z + leaf(n, 1))[rng.integers(4)]
+        y = (gg.relu, gg.relu, gg.relu, gg.tanh)[rng.integers(4)](z)
+        y = (y, y, y + h, y * leaf(n, width), gg.relu(y))[rng.integers(5)]
+        pool += [y] if rng.integers(4) else [y, z]
+        leaves += [W, b]
+    loss = gg.sum(gg.tanh((pool[-1] @ leaf(width, 3)) / 20))
+    return [loss, *gg.grad(loss, leaves)] + ([pool[-1]] if rng.integers(2) else [])
+
+
+def test_random_networks(installed):
+    seen = set()
+    for seed in range(25):
+        seen |= set(through(installed(), net(seed), 1e-4))
+    assert {"DEFAULT", "RELU", "RELU_BIAS", "RELU_AUX", "RELU_AUX_BIAS", "DRELU",
+            "DRELU_BGRAD"} <= seen  # fmt: skip
+
+
 # -- training ----------------------------------------------------------------------------------
 
 
