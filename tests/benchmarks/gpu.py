@@ -2,10 +2,14 @@
 
     python tests/benchmarks/gpu.py [PART …] [--out FILE.json] [--seconds 520] [--small]
 
-Parts: about (machine, versions, bandwidth of a copy), primitives (every one and its gradient),
-graphs (random ones), products (sizes and layouts), sums, then one part for each contestant:
-graphgrad, torch (eager), torch-graphs, torch-compile, jax. Each is a process of its own, so that
-one that fails stops no other; what it has found so far is kept, with its error.
+Parts: about (machine, versions, bandwidth of a copy), primitives-64 and -32 (every one and its
+gradient), graphs (random ones), products (sizes and layouts), sums, then one part for each
+contestant: graphgrad, torch (eager), torch-graphs, jax, torch-compile. Each is a process of its
+own with a time of its own, so that one that fails stops no other; the file is written again every
+half second, so that what was found is there whatever happens. In the end what was wrong, the times
+and the goals (`gpu_goals.py`) are printed. The parts that mostly compile run together, all others
+alone. The machine needs NumPy, Numba, numba-cuda, SciPy, rich and pytest, the last two for a table
+of the machine and the tests' graphs; nothing that draws.
 
 All of graphgrad is by its own kernels but for the parts that run where the extra ``cublas`` is
 installed (`gpu_cublas.py`): cublas (products through the library, and from what size on they are
@@ -31,6 +35,8 @@ import itertools
 import json
 import os
 import platform
+import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -41,7 +47,6 @@ import warnings
 from functools import partial
 from importlib import metadata
 from pathlib import Path
-from types import SimpleNamespace
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent.parent))
@@ -55,9 +60,6 @@ WORKS = {
     "moons 100": ("moons", 100), "digits 32": ("digits", 32), "mnist 128": ("mnist", 128),
     "mnist 8192": ("mnist", 8192), "chain 1e8": ("chain", 10**8), "cnn 256": ("cnn", 256),
 }  # fmt: skip
-LIMITS = {"primitives": 150, "graphs": 60, "products": 60, "sums": 40, "graphgrad": 200,
-          "graphgrad-cublas": 60, "graphgrad-tf32": 45}  # fmt: skip
-"""Seconds that a part may take; others 90."""
 LAYERS = ("mnist 128", "mnist 8192", "cnn 256")
 """Works with products large enough for a library."""
 RATE = 1e-6
@@ -137,20 +139,18 @@ def normal(rng, shape, dtype):
     return rng.normal(size=shape).astype(np.float32).astype(dtype)
 
 
-def primitives(say, small):
-    """Check every primitive and its gradient, float64 and float32."""
-    sys.path.insert(0, str(HERE.parent.parent))
+def primitives(say, small, dtype, tolerance):
+    """Check every primitive and its gradient."""
     from tests.test_compiler_ops import GROUPS, graphs
 
-    for dtype, tolerance in (("float64", 1e-12), ("float32", 1e-5)):
-        for group in GROUPS[:1] if small else GROUPS:
+    for group in GROUPS[:1] if small else GROUPS:
+        name = f"{dtype} {group[0].name} … {group[-1].name}"
+        try:
             labelled = graphs(group, dtype)
-            name = f"{dtype} {group[0].name} … {group[-1].name}"
-            try:
-                count, bad = wrong([y for _, y in labelled], [s for s, _ in labelled], tolerance)
-                say({"what": name, "checked": count, "wrong": bad})
-            except Exception as problem:
-                say({"what": name, "error": f"{type(problem).__name__}: {problem}"[:500]})
+            count, bad = wrong([y for _, y in labelled], [s for s, _ in labelled], tolerance)
+            say({"what": name, "checked": count, "wrong": bad})
+        except Exception as problem:
+            say({"what": name, "error": f"{type(problem).__name__}: {problem}"[:500]})
 
 
 def random_graph(seed, dtype):
@@ -258,17 +258,25 @@ def steps_for(once):
     return max(2, min(2000, int(0.05 / max(once, 1e-7))))
 
 
-def sampler(runtime):
-    """Return a function that gives the seconds of so many steps of a compiled graph."""
+def sampler(runtime, replayed=True):
+    """Return a function that gives the seconds of so many steps of a compiled graph.
+
+    Without `replayed` the launches of a step are made one by one.
+    """
     from numba import cuda
 
-    replay, stream = runtime._replay or runtime._step, runtime._stream
+    from graphgrad.compiler.cuda_replay import Replay
+
+    stream = runtime._stream
+    go = runtime._step  # without the copies of a call's inputs and outputs
+    if replayed and runtime.replayed:
+        go = Replay(cuda, stream, go)
 
     def sample(count):
         begin, end = cuda.event(), cuda.event()
         begin.record(stream)
         for _ in range(count):
-            replay()
+            go()
         end.record(stream)
         end.synchronize()
         return elapsed(begin, end)
@@ -323,7 +331,8 @@ def _graphgrad_work(cpu, name, work, batch, math):
     row = {"what": name, "step_us": 1e6 * medians(sample, count), "first_s": first, "loss": loss,
            "launches": len(launches), "replayed": runtime.replayed,
            "cublas": [launch.call.epilogue for launch in launches if launch.call]}  # fmt: skip
-    launched = sampler(SimpleNamespace(_replay=None, _step=runtime._step, _stream=runtime._stream))
+    row["not_replayed"] = runtime.obstacle
+    launched = sampler(runtime, replayed=False)
     row["without_graph_us"] = 1e6 * medians(launched, min(count, 200))
     if work == "chain":
         return row
@@ -560,18 +569,24 @@ CUBLAS = {
 """Parts that use the library where they can."""
 PARTS = {
     "about": about,
-    "primitives": primitives,
+    "primitives-64": partial(primitives, dtype="float64", tolerance=1e-12),
+    "primitives-32": partial(primitives, dtype="float32", tolerance=1e-5),
     "graphs": graphs_part,
     "products": products,
     "sums": sums,
+    "warm": lambda say, small: graphgrad_part(lambda row: None, small),
     "graphgrad": graphgrad_part,
-    "graphgrad-cublas": CUBLAS["graphgrad-cublas"],
     "torch": torch_part,
-    "torch-graphs": lambda say, small: torch_part(say, small, "graphs"),
-    "torch-compile": lambda say, small: torch_part(say, small, "compile"),
-    "jax": jax_part,
+    "torch-graphs": partial(torch_part, how="graphs"),
     **CUBLAS,
+    "jax": jax_part,
+    "torch-compile": partial(torch_part, how="compile"),
 }
+TOGETHER = ("primitives-64", "primitives-32", "graphs", "products", "sums", "warm")
+"""Parts that mostly compile and time nothing; ``warm`` compiles what ``graphgrad`` then times."""
+LIMITS = {"about": 60, "graphgrad": 110, "cublas": 50, "graphgrad-cublas": 50,
+          "graphgrad-tf32": 40, "torch-compile": 100} | dict.fromkeys(TOGETHER, 200)  # fmt: skip
+"""Seconds that a part may take; others 60."""
 
 
 def one(part, into, small):
@@ -589,62 +604,92 @@ def one(part, into, small):
         PARTS[part](say, small)
 
 
-def in_a_process(part, seconds, small):
-    """Return what a part found: its rows, how long it took, and how it ended if not well."""
-    with tempfile.NamedTemporaryFile(suffix=".jsonl", delete=False) as file:
-        into = file.name
-    command = [sys.executable, __file__, "--one", part, "--into", into]
-    begin = time.perf_counter()
-    end = None
-    try:
-        done = subprocess.run(
-            command + ["--small"] * small, capture_output=True, text=True, timeout=seconds
-        )
-        if done.returncode:
-            end = f"exit {done.returncode}: {done.stderr[-1500:]}"
-    except subprocess.TimeoutExpired:
-        end = f"stopped after {seconds:.0f} s"
-    lines = Path(into).read_text("utf-8").splitlines()
-    os.unlink(into)
-    rows = [json.loads(line) for line in lines if line.endswith("}")]
-    took = round(time.perf_counter() - begin, 1)
-    return {"rows": rows, "seconds": took, **({"error": end} if end else {})}
+class Run:
+    """A part in a process of its own, so that one that fails stops no other."""
+
+    def __init__(self, part, folder, seconds, small):
+        self.part, self.seconds = part, seconds
+        self.begin, self.took, self.end = time.perf_counter(), None, None
+        self._rows, self._said = folder / f"{part}.jsonl", folder / f"{part}.txt"
+        self._rows.touch()
+        command = [sys.executable, __file__, "--one", part, "--into", str(self._rows)]
+        with open(self._said, "w") as said:
+            self._process = subprocess.Popen(
+                command + ["--small"] * small, stdout=said, stderr=said, start_new_session=True
+            )
+
+    def poll(self):
+        """Return whether it has ended; stop it when its time is up."""
+        if self.took is not None:
+            return True
+        status, took = self._process.poll(), time.perf_counter() - self.begin
+        if status is None and took <= self.seconds:
+            return False
+        if status is None:
+            os.killpg(self._process.pid, signal.SIGKILL)  # with what torch.compile has started
+            self._process.wait()
+            self.end = f"stopped after {self.seconds:.0f} s"
+        elif status:
+            self.end = f"exit {status}: {self._said.read_text(errors='replace')[-1500:]}"
+        self.took = took
+        return True
+
+    def found(self):
+        """Return its rows so far, how long it took, and how it ended if not well."""
+        lines = self._rows.read_text("utf-8").splitlines()
+        rows = [json.loads(line) for line in lines if line.endswith("}")]
+        took = time.perf_counter() - self.begin if self.took is None else self.took
+        error = {"error": self.end} if self.end else {"error": "running"} if not self.took else {}
+        return {"rows": rows, "seconds": round(took, 1), **error}
 
 
-def summary(result):
-    """Return what was wrong, and steps with how many times faster graphgrad is."""
-    checks = ("primitives", "graphs", "products", "sums", "cublas")
-    rows = [r for part in checks for r in result.get(part, {}).get("rows", [])]
-    steps = {
-        part: {r["what"]: r["step_us"] for r in result[part]["rows"] if "step_us" in r}
-        for part in PARTS if part in result and any("step_us" in r for r in result[part]["rows"])
-    }  # fmt: skip
-    mine = steps.get("graphgrad", {})
-    copy = [r["GB/s"] for r in result.get("about", {}).get("rows", []) if r["what"] == "copy"]
-    found = {
-        "checked": sum(r.get("checked", 0) for r in rows),
-        "wrong": [{**w, "in": r["what"]} for r in rows for w in r.get("wrong", [])][:50],
-        "errors": [r for part in result.values() for r in part.get("rows", []) if "error" in r],
-        "steps_us": {p: {w: round(t, 2) for w, t in s.items()} for p, s in steps.items()},
-        "times_faster": {
-            p: {w: round(t / mine[w], 2) for w, t in s.items() if w in mine}
-            for p, s in steps.items() if p != "graphgrad"
-        },
-    }  # fmt: skip
-    if called := steps.get("graphgrad-cublas"):
-        found["times_faster_with_cublas"] = {
-            p: {w: round(t / called[w], 2) for w, t in s.items() if w in called}
-            for p, s in steps.items() if p != "graphgrad-cublas"
-        }  # fmt: skip
-    if copy and "chain 1e8" in mine:
-        found["chain_of_copy_bandwidth"] = round(8e8 / (mine["chain 1e8"] * 1e3) / copy[0], 3)
-    return found
+def run_all(parts, end, out, small):
+    """Run parts, first those that may run together; keep the file of all they found up to date."""
+    folder = Path(tempfile.mkdtemp(prefix="graphgrad-gpu-"))
+    result = {}
+    crowd = [p for p in parts if p in TOGETHER]
+    alone = [[p] for p in parts if p not in TOGETHER]
+    first = [group for group in alone if group == ["about"]]
+    for group in [*first, *([crowd] if crowd else []), *(g for g in alone if g not in first)]:
+        left = end - time.perf_counter()
+        if left < 5:
+            result |= {p: {"rows": [], "seconds": 0.0, "error": "no time was left"} for p in group}
+            continue
+        runs = [Run(p, folder, min(left, LIMITS.get(p, 60) * (4 if small else 1)), small)
+                for p in group]  # fmt: skip
+        waiting = list(runs)
+        while waiting:
+            time.sleep(0.5)
+            for run in [r for r in waiting if r.poll()]:
+                waiting.remove(run)
+                ran = run.found()
+                sys.stdout.write(f"{run.part}: {ran['seconds']} s, {len(ran['rows'])} rows "
+                                 f"{ran.get('error', '')[-300:]}\n")  # fmt: skip
+                sys.stdout.flush()
+            result |= {r.part: r.found() for r in runs}
+            write(out, result, small)
+    return result
+
+
+def write(out, result, small):
+    """Write everything to a file, at once and not in the middle of its old text."""
+    whole = {"summary": load("gpu_goals").summary(result, small), **result}
+    draft = Path(f"{out}.draft")
+    draft.write_text(json.dumps(whole, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(draft, out)
+
+
+def find_toolkit():
+    """Name the folder of CUDA's compiler, if there is one; its libraries need not be wheels."""
+    compiler = shutil.which("nvcc")
+    if compiler:
+        os.environ.setdefault("CUDA_HOME", str(Path(compiler).resolve().parent.parent))
 
 
 def main():
     """Run the parts named on the command line, all by default, and write what they found."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("parts", nargs="*", default=[])
+    parser.add_argument("parts", nargs="*", default=[], metavar="PART")
     parser.add_argument("--out", default="gpu.json")
     parser.add_argument("--seconds", type=float, default=520.0)
     parser.add_argument("--small", action="store_true")
@@ -654,21 +699,13 @@ def main():
     if arguments.one:
         one(arguments.one, arguments.into, arguments.small)
         return
+    if unknown := set(arguments.parts) - set(PARTS):
+        parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    find_toolkit()
     end = time.perf_counter() + arguments.seconds
-    result = {}
-    for part in arguments.parts or PARTS:
-        left = end - time.perf_counter()
-        if left < 5:
-            result[part] = {"rows": [], "error": "no time was left"}
-            continue
-        result[part] = in_a_process(part, min(left, LIMITS.get(part, 90)), arguments.small)
-        text = json.dumps({"summary": summary(result), **result}, indent=1, ensure_ascii=False)
-        Path(arguments.out).write_text(text + "\n", encoding="utf-8")
-        ran = result[part]
-        sys.stdout.write(f"{part}: {ran['seconds']} s, {len(ran['rows'])} rows "
-                         f"{ran.get('error', '')[-300:]}\n")  # fmt: skip
-        sys.stdout.flush()
-    sys.stdout.write(json.dumps(summary(result), indent=1, ensure_ascii=False) + "\n")
+    result = run_all(arguments.parts or list(PARTS), end, arguments.out, arguments.small)
+    goals = load("gpu_goals")
+    sys.stdout.write(goals.text(goals.summary(result, arguments.small)) + "\n")
 
 
 if __name__ == "__main__":
