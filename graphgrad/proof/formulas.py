@@ -1,11 +1,13 @@
 """Whole derivatives written down: SymPy's and the gradient graph's, as text and as LaTeX.
 
 Short ones are written in the variables, 2·x·(w·x + b − y); long ones in the letters of the graph,
-2·v₇·w, as on the board; of those that are longer still, the size is said.
+2·v₇·w, as on the board. Of those that are longer still the gradient's last step is written, in the
+adjoints of the nodes that use the variable, and of SymPy's the size is said.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -13,7 +15,9 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from graphgrad.explain.latex import latex_name
+from graphgrad.explain.formulas import fill, pullback_template
+from graphgrad.explain.latex import fill_latex, latex_adjoint, latex_name
+from graphgrad.explain.steps import adjoint, plain
 from graphgrad.graph import CONSTANT, Node, ancestors
 from graphgrad.proof.bridge import expressions, tree_size
 from graphgrad.proof.budget import attempt
@@ -36,6 +40,8 @@ PLAIN = 50
 """Operations of a derivative that may be short in the variables."""
 LONGEST = 120
 """Characters of a whole derivative that is shown."""
+MOST_USERS = 3
+"""Nodes that use a variable, up to which the gradient's last step is written."""
 WRITTEN = 400
 """Operations of a whole formula whose parts SymPy is asked about."""
 
@@ -81,7 +87,7 @@ class Formulas:
         derivative, lettered = self._derivative(x)
         formula = self._written(derivative, x)
         rule = (lettered and self._by_letters(x)) or self._written(self._gradient(x), x)
-        rule = rule or self._by_letters(x)
+        rule = rule or self._by_letters(x) or self._by_adjoints(x)
         tex |= {"formula": formula.latex} if formula else {}
         tex |= {"rule": rule.latex} if rule else {}
         shown = (formula.text if formula else self._size, rule.text if rule else self._nodes(x))
@@ -184,6 +190,30 @@ class Formulas:
             return None
         return Pair(str(shown), latex_of(shown)) if len(str(shown)) <= LONGEST else None
 
+    def _by_adjoints(self, x: Node) -> Pair | None:
+        """Return the last step of the gradient, in the adjoints of the nodes that use x."""
+        edges = [(n, i) for n in self.order if n.active for i, u in enumerate(n.inputs) if u is x]
+        users = dict.fromkeys(n for n, _ in edges)
+        if not edges or x not in self.whole.gradients or len(users) > MOST_USERS:
+            return None
+        names, root = self.words.names, self.words.names[self.y]
+        bars = [f"{adjoint(names[n])} = ∂{root}/∂{names[n]}" for n in users]
+        try:
+            written = plain(f"{summed(self._step(*e) for e in edges)}  ({', '.join(bars)})")
+            typeset = summed(self._step(*e, "latex") for e in edges)
+        except Exception:  # a rule may hold any mistake
+            return None
+        return Pair(written, typeset) if len(written) <= LONGEST else None
+
+    def _step(self, node: Node, i: int, style: str = "text") -> str:
+        """Return what an edge brings to its input, with the adjoint of the node."""
+        names = [self.words.names[n] for n in (node, *node.inputs)]
+        template = pullback_template(node, i, style)
+        if style == "text":
+            return fill(template, names[0], names[1:], adjoint(names[0]))
+        y, *xs = map(latex_name, names)
+        return fill_latex(template, y, xs, latex_adjoint(y))
+
     @cached_property
     def _size(self) -> str:
         """What stands for a derivative that nobody would read."""
@@ -197,6 +227,16 @@ class Formulas:
             return ""
         nodes = len(set(ancestors(self.whole.gradients[x])) - set(self.order))
         return f"(too long: a graph of {nodes:,} nodes; gg.draw shows that of gg.grad)"
+
+
+def summed(terms: Iterable[str]) -> str:
+    """Return terms as a sum.
+
+    Example:
+        >>> summed(["a·b", "−c", "d"])
+        'a·b − c + d'
+    """
+    return " + ".join(terms).replace("+ −", "− ").replace("+ -", "- ")
 
 
 def _plain(e: Any) -> bool:

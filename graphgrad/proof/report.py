@@ -158,10 +158,10 @@ class Report:
     def __repr__(self) -> str:
         return self.text()
 
-    def __rich__(self) -> Any:
+    def __rich_console__(self, console: Any, options: Any) -> Iterator[Any]:
         from graphgrad.proof.tables import rich_table
 
-        return rich_table(self)
+        yield rich_table(self, options.max_width)
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         return {"text/plain": str(self), "text/html": self.html()}

@@ -1,4 +1,4 @@
-"""A report as a table for terminals, of any width, with colours or without."""
+"""A report for terminals of any width, with colours or without: a table, or cards where crowded."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from graphgrad.errors import MissingDependencyError
 from graphgrad.explain.names import visible
+from graphgrad.proof.cards import card, crowded
 from graphgrad.proof.partials import CHECKED, PROVED, UNDECIDED, WRONG
 from graphgrad.proof.report import MARKS, Report, Row
 
@@ -40,19 +41,36 @@ def visible_lines(text: str) -> str:
 # -- terminals -------------------------------------------------------------------------------------
 
 
-def rich_table(report: Report) -> Group:
-    """Return the report for rich: a title, a table, a summary.
+def rich_table(report: Report, width: int) -> Group:
+    """Return the report for rich: a title, a table or cards, a summary.
+
+    Args:
+        report: to be shown.
+        width: of the terminal.
 
     Raises:
         MissingDependencyError: when rich is not installed.
     """
     try:
-        from rich import box
         from rich.console import Group
-        from rich.table import Table
         from rich.text import Text
     except ImportError:
         raise MissingDependencyError("tables need the library rich: pip install rich") from None
+    color = "bold red" if not report.ok else "green" if report.complete else "yellow"
+    parts: list[Any] = [Text(visible(report.title), style="bold")]
+    if crowded(report, width):
+        parts += [card(row, _result(row)) for row in report.grouped()]
+    else:
+        parts.append(_table(report))
+    parts += [Text(visible(note), style="dim") for note in report.notes]
+    return Group(*parts, Text(report.summary, style=color))
+
+
+def _table(report: Report) -> Any:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False, show_edge=False)
     table.add_column("")
     for head, ratio in zip(HEADS, (3, 3, 3, 3, 4), strict=True):
@@ -61,16 +79,13 @@ def rich_table(report: Report) -> Group:
         color = COLORS[row.status]
         mark = Text(MARKS[row.status], style=color)
         table.add_row(mark, *map(Text, cells(row)[:-1]), _result(row), end_section=False)
-    color = "bold red" if not report.ok else "green" if report.complete else "yellow"
-    parts: list[Any] = [Text(visible(report.title), style="bold"), table]
-    parts += [Text(visible(note), style="dim") for note in report.notes]
-    return Group(*parts, Text(report.summary, style=color))
+    return table
 
 
 def _result(row: Row) -> Any:
     from rich.text import Text
 
-    text = Text(row.status, style=COLORS[row.status])
+    text = Text(row.status, style=COLORS[row.status], overflow="fold")
     text.append(cells(row)[-1].removeprefix(row.status), style="default")
     return text
 
@@ -101,5 +116,5 @@ def _printed(report: Report, width: int, color: bool) -> str:
         file=out, width=width, force_terminal=color, no_color=not color, highlight=False,
         legacy_windows=False, color_system="standard" if color else None,
     )  # fmt: skip
-    console.print(rich_table(report))
+    console.print(rich_table(report, width))
     return "\n".join(line.rstrip() for line in out.getvalue().split("\n")).strip("\n")
