@@ -35,12 +35,12 @@ def test_what_a_table_would_cut_is_shown_in_cards() -> None:
 
 def test_cards_say_where_they_hold_and_what_is_wrong() -> None:
     row = Row(
-        "edge", "∂y/∂x", WRONG, of="y = x²", formula="2·x" * 30, rule="2.002·x",
+        "edge", "∂y/∂x\nand 2 more", WRONG, of="y = x²", formula="2·x" * 30, rule="2.002·x",
         domain="x ≠ 0 (kink)", point={"x": "11/16"}, values=("1.375", "1.376375"),
         method="they differ", note="here x = 0",
     )  # fmt: skip
     lines = Report("x²", [row], 0.1, 1.0).text(60).split("\n")
-    assert lines[1] == "✗   ∂y/∂x      y = x²"
+    assert lines[1] == "✗   ∂y/∂x and 2 more  y = x²"
     assert "    holds      x ≠ 0 (kink)" in lines
     assert "    WRONG: they differ" in lines
     assert "    at x = 11/16: derivative 1.375, rule 1.376375" in lines

@@ -56,8 +56,9 @@ def _head(row: Row, result: Text) -> Text:
     from rich.text import Text
 
     head = Text(f"{MARKS[row.status]}   ", style=result.style)
-    head.append(f"{visible(row.where):{LABEL}s}", style="bold")
-    head.append(f"  {visible(row.of)}" if row.of else "")
+    where, of = (visible(text.replace("\n", " ")) for text in (row.where, row.of))
+    head.append(f"{where:{LABEL}s}", style="bold")
+    head.append(f"  {of}" if of else "")
     if row.domain == EVERYWHERE:
         head.append(f"   {EVERYWHERE}", style="dim")
     return head
