@@ -201,6 +201,30 @@ def test_a_scatter_adds_in_order():
     agrees([gg.scatter_add(x, at, 5), gg.scatter_add(gg.transpose(x), at, 4, axis=1)])
 
 
+@pytest.mark.parametrize(("count", "length"), [
+    (4, 3), (5, 3), (64, 64), (70, 1), (90, 1000), (300, 7),
+])  # fmt: skip
+def test_many_indices_are_sorted_and_their_entries_added_in_order(count, length):
+    x = random(count, 2, seed=1, dtype=np.float32)
+    i = gg.var("i", shape=(count,), dtype=int)
+    f = gg.compile([gg.scatter_add(x, i, length), gg.scatter_add(x.T, i, length, 1)], [i],
+                   target="cuda")  # fmt: skip
+    for seed in range(3):
+        at = np.random.default_rng(seed).integers(-length, length, count)
+        expected = np.zeros((length, 2), np.float32)
+        np.add.at(expected, at, x)
+        a, b = f(at)
+        assert a.tobytes() == expected.tobytes() == b.T.tobytes()
+    assert len(f._runtime.text.step.launches) == 2 + sum(count > 4 * 16**k for k in range(4))
+    with pytest.raises(IndexError, match="out of bounds"):
+        f(np.full(count, length))
+
+
+def test_a_scatter_of_many_indices_of_two_axes():
+    at = np.random.default_rng(0).integers(0, 5, (6, 4))
+    agrees([gg.scatter_add(gg.var("x", random(3, 6, 4, 2)), at, 5, axis=1)])
+
+
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_random_numbers_have_the_same_bits_as_on_the_processor(dtype):
     step = gg.var("step", 3, dtype=int)

@@ -71,6 +71,13 @@ def test_few_launches_make_a_step(work, launches):
     compile(text.epoch([True, True]).text, work, "exec")
 
 
+def test_a_scatter_of_many_indices_takes_few_launches():
+    x, i = gg.var("x", shape=(100_000, 64)), gg.var("i", shape=(100_000,), dtype=int)
+    text = Text(program([gg.scatter_add(x, i, 10_000)], [x, i], {}, gpu=True))
+    assert len(text.step.launches) == 5
+    assert "range(first" not in text.step.text  # nobody goes through all indices
+
+
 def test_a_convolution_copies_neither_windows_nor_borders():
     fused = Text(benchmark_program("cnn")).fused
     assert {k.nodes[0].op for k in fused.kernels if k.kind == "move"} <= {"fold"}
@@ -169,13 +176,15 @@ def test_every_scalar_function_becomes_ptx(dtype, monkeypatch, tmp_path):
 def test_the_other_forms_become_ptx(monkeypatch, tmp_path):
     x, i = gg.var("x", shape=(70, 9)), gg.var("i", shape=(70,), dtype=int)
     step, y = gg.var("step", shape=(), dtype=int), gg.var("y", shape=(9, 200))
+    many = gg.var("many", shape=(350,), dtype=int)
     nodes = [
         gg.argmax(x, 1), gg.take(x, i), gg.scatter_add(x, i, 50), gg.prod(x, 0), x @ y,
         gg.where(x > 0, x, 0.0),
         gg.random_uniform(step, (33,), dtype="float32"), gg.random_uniform(step, (33,)),
         gg.concatenate([x, x], 1), gg.pad(x, 2), gg.sum(x > 1), gg.max(i),
+        gg.scatter_add(gg.concatenate([x] * 5), many, 6),
     ]  # fmt: skip
-    text = Text(program(nodes, [x, i, step, y], {}))
+    text = Text(program(nodes, [x, i, step, y, many], {}))
     assert [*becomes_ptx(text, 90, tmp_path, monkeypatch)]
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from graphgrad.compiler.cuda_loops import UNROLLED
 from graphgrad.compiler.cuda_pen import OUTER, Piece
-from graphgrad.compiler.cuda_rows import CudaRows
+from graphgrad.compiler.cuda_sorting import ORDINAL, CudaSorting
 from graphgrad.compiler.fuse import is_literal
 from graphgrad.compiler.text import Loops, index, join
 from graphgrad.compiler.views import View, contiguous
@@ -15,7 +16,7 @@ from graphgrad.shapes import size
 __all__ = ["CudaLookups"]
 
 
-class CudaLookups(CudaRows):
+class CudaLookups(CudaSorting):
     """Writes gathers and scatters."""
 
     def gather_stages(self, node: Node) -> list[list[Piece]]:
@@ -59,11 +60,9 @@ class CudaLookups(CudaRows):
         """Return the pieces of zeros, and of ``node[…, indices[…], …] += x[…]`` in order.
 
         The thread of an index looks whether an earlier one goes to the same place. If not, it adds
-        up all that do.
+        up all that do. Many indices are sorted before, so that those stand beside each other.
         """
         x, at = node.inputs
-        axis, width = node.settings["axis"], len(at.shape)
-        source, positions = self.fused.view(x), self.fused.view(at)
         self.begin()
         blocks, depth = self.each(node.size)
         self.emit(depth, f"{self.entry(node, 't')} = {node.dtype.name}(0)")
@@ -71,38 +70,90 @@ class CudaLookups(CudaRows):
         zeros = self.piece(blocks)
         if not x.size:
             return [[zeros]]
-        lead, rest = x.shape[:axis], x.shape[axis + width :]
-        outer, count = size(lead) * size(rest), size(at.shape)
+        count = size(at.shape)
+        if count <= self.grid.threads:
+            return [[zeros], [self._scattered(node, lambda depth: self._alike(depth, node))]]
+        positions, length = self.fused.view(at), node.shape[node.settings["axis"]]
+
+        def place(depth: int, which: str) -> None:
+            self._goes(depth, which, "place", positions, at.shape, length)
+
+        stages, keys = self.sorting(count, place)
+        last = self._scattered(node, lambda depth: self._in_a_row(depth, node, keys))
+        stages[0].append(zeros)
+        return [*stages, [last]]
+
+    def _scattered(self, node: Node, found: Callable[[int], None]) -> Piece:
+        """Return the piece in which the threads of some indices add up and write results.
+
+        Args:
+            node: the scatter.
+            found: for the index at `first`, writes `place` and the sum of all that go there as
+                `value`, and then the head of a block of lines for those threads that write it.
+        """
+        x, at = node.inputs
+        axis, width = node.settings["axis"], len(at.shape)
+        outer, count = size(x.shape[:axis]) * size(x.shape[axis + width :]), size(at.shape)
         kind = self.whole(max(x.size, node.size))
         self.begin()
         blocks, depth = self.each(outer * count)
         self.emit(depth, f"first = {kind}(t // {outer})")
         self._out_of(depth, node, x, axis, kind)
-        self._goes(depth, "first", "place", positions, at.shape, node.shape[axis])
-        known, span = "known = False", "for row in range(first):"
-        self.emit(depth, known)
-        self.emit(depth, span)
-        self._goes(depth + 1, "row", "other", positions, at.shape, node.shape[axis])
-        self.emit(depth + 1, "known = known or other == place")
-        self.emit(depth, "if not known:")
-        self.emit(depth + 1, f"value = {node.dtype.name}(0)")
-        self.emit(depth + 1, f"for row in range(first, {count}):")
-        self._goes(depth + 2, "row", "other", positions, at.shape, node.shape[axis])
-        self.emit(depth + 2, "if other == place:")
-        inner = Loops.over(at.shape, [source.strides[axis : axis + width]])
-        letters = [f"{letter}_" for letter in OUTER[: len(inner.sizes)]]
-        self.decoded(depth + 3, "row", inner.sizes, letters, "int64")
-        text = index(inner.strides[0], source.offset, letters)
-        value = (
-            self.literal(source.root)
-            if self._is_number(source)
-            else self.entry(source.root, join("near", text))
-        )
-        self.emit(depth + 3, f"value = value + {value}")
+        found(depth)
         big = contiguous(node.shape)[axis]
         self.emit(depth + 1, f"{self.entry(node, f'far + {big}*place')} = value")
         self.again(outer * count, blocks)
-        return [[zeros], [self.piece(blocks)]]
+        return self.piece(blocks)
+
+    def _alike(self, depth: int, node: Node) -> None:
+        """Write how the first of some equal indices finds the others among all."""
+        at, n = node.inputs[1], node.shape[node.settings["axis"]]
+        positions = self.fused.view(at)
+        self._goes(depth, "first", "place", positions, at.shape, n)
+        self.emit(depth, "known = False")
+        self.emit(depth, "for row in range(first):")
+        self._goes(depth + 1, "row", "other", positions, at.shape, n)
+        self.emit(depth + 1, "known = known or other == place")
+        self.emit(depth, "if not known:")
+        self.emit(depth + 1, f"value = {node.dtype.name}(0)")
+        self.emit(depth + 1, f"for row in range(first, {size(at.shape)}):")
+        self._goes(depth + 2, "row", "other", positions, at.shape, n)
+        self.emit(depth + 2, "if other == place:")
+        self.emit(depth + 3, f"value = value + {self._given(depth + 3, node, 'row')}")
+
+    def _in_a_row(self, depth: int, node: Node, keys: str) -> None:
+        """Write how the first of some equal indices finds the others after it, for all is sorted.
+
+        Several are asked for at once: memory answers late.
+        """
+        count = size(node.inputs[1].shape)
+        self.emit(depth, f"place = i64[{keys} + first] >> 32")
+        self.emit(depth, f"if first == 0 or i64[{keys} + first - 1] >> 32 != place:")
+        self.emit(depth + 1, f"row, end = u32(first), u32({count})")
+        self.searched(depth + 1, keys, "row", "end", "(place + 1) << 32")
+        self.emit(depth + 1, f"end, row, value = row, u32(first), {node.dtype.name}(0)")
+        for many in (UNROLLED, 1):
+            self.emit(depth + 1, f"while row + {many} <= end:")
+            names = [f"_at{k}" for k in range(many)]
+            for k, name in enumerate(names):
+                self.emit(depth + 2, f"which = i64[{keys} + row + {k}] & {ORDINAL}")
+                self.emit(depth + 2, f"{name} = {self._given(depth + 2, node, 'which')}")
+            for name in names:
+                self.emit(depth + 2, f"value = value + {name}")
+            self.emit(depth + 2, f"row = u32(row + {many})")
+
+    def _given(self, depth: int, node: Node, which: str) -> str:
+        """Return the text of the entry that comes with index number `which`."""
+        x, at = node.inputs
+        axis, source = node.settings["axis"], self.fused.view(x)
+        if self._is_number(source):
+            return self.literal(source.root)
+        inner = Loops.over(at.shape, [source.strides[axis : axis + len(at.shape)]])
+        letters = [f"{letter}_" for letter in OUTER[: len(inner.sizes)]]
+        self.decoded(depth, which, inner.sizes, letters, "int64")
+        return self.entry(
+            source.root, join("near", index(inner.strides[0], source.offset, letters))
+        )
 
     def _out_of(self, depth: int, node: Node, x: Node, axis: int, kind: str) -> None:
         """Write where, apart from the indices, an entry is in the source and in the result."""

@@ -27,10 +27,10 @@ DEVICE_ARENAS = {
     dtypes.BOOL: "b8",
 }
 WORDS = """
-    acc ahead at b8 bad best bests block bool_ by column cuda end f32 f64 far first floor floorf
-    half i64 inf inner int32 known lane left lefts more near one other part philox place places
-    product r rest right rights row rows s same second slot some step t thread total u32 uint64
-    value x y
+    acc ahead at b8 bad begin best bests block bool_ by column cuda end f32 f64 far first floor
+    floorf half i64 inf inner int32 keys known lane left lefts min mine more near one other part
+    philox place places product r rank rest right rights row rows s same second slot some step t
+    thread total u32 uint64 value which x y
 """
 """Names that the text uses itself."""
 OUTER = [f"_{letter}" for letter in "abcdefgh"]
