@@ -73,13 +73,13 @@ class CpuRuntime:
         crew = pool(helpers, threads) if runner else 0
         fixed = [*map(_address, self._arenas), crew, runner, *routines]
         self._single[: len(fixed)] = self._many[: len(fixed)] = fixed
-        self._rooms = [_room(n) for n in program.inputs]
-        self._results = [_room(n) for n in program.outputs]
-        self._large = [(k, n) for k, n in enumerate(program.outputs) if n.size > SMALL]
-        for k, room in enumerate(self._rooms):
-            self._single[SLOTS + PER_INPUT * k] = 0 if room is None else _address(room)
-        for k, room in enumerate(self._results):
-            self._single[self._outputs_at + k] = 0 if room is None else _address(room)
+        self._rooms, self._results = _rooms(program.inputs), _rooms(program.outputs)
+        self._large_inputs = [k for k, n in enumerate(program.inputs) if n.size > SMALL]
+        self._large_outputs = [(k, n) for k, n in enumerate(program.outputs) if n.size > SMALL]
+        for k, room in self._rooms:
+            self._single[SLOTS + PER_INPUT * k] = _address(room)
+        for k, room in self._results:
+            self._single[self._outputs_at + k] = _address(room)
 
     def set(self, variable: Node, value: Any) -> None:
         """Copy a value into a variable's buffer, if any kernel reads or writes it."""
@@ -92,19 +92,20 @@ class CpuRuntime:
 
     def run(self, inputs: Sequence[Any]) -> list[Any]:
         """Run all kernels once and return the outputs."""
+        for k, room in self._rooms:  # copying a few numbers is quicker than asking where they are
+            room[...] = inputs[k]
         table = self._single
-        for k, (x, room) in enumerate(zip(inputs, self._rooms, strict=True)):
-            if room is None:
-                table[SLOTS + PER_INPUT * k] = _address(x)
-            else:  # copying a few numbers takes less time than asking where they are
-                room[...] = x
-        large = {k: np.empty(n.shape, n.dtype) for k, n in self._large}
-        for k, y in large.items():
+        for k in self._large_inputs:
+            table[SLOTS + PER_INPUT * k] = _address(inputs[k])
+        if not self._large_outputs:
+            self._go(table, 1)
+            return [room.copy() for _, room in self._results]
+        found = {k: np.empty(n.shape, n.dtype) for k, n in self._large_outputs}
+        for k, y in found.items():
             table[self._outputs_at + k] = _address(y)
         self._go(table, 1)
-        return [
-            large[k] if room is None else room.copy() for k, room in enumerate(self._results)
-        ]
+        found.update((k, room.copy()) for k, room in self._results)
+        return [found[k] for k in range(len(found))]
 
     def epoch(self, feed: Feed) -> list[Any]:
         """Run once per batch and return the outputs of all steps, one below the other."""
@@ -174,9 +175,9 @@ def _aligned(count: int, dtype: Any) -> Any:
     return memory[skip : skip + max(count, 1)]
 
 
-def _room(node: Node) -> Any:
-    """Return a buffer for a small input or output; None for a large one."""
-    return np.empty(node.shape, node.dtype) if node.size <= SMALL else None
+def _rooms(nodes: Sequence[Node]) -> list[tuple[int, Any]]:
+    """Return buffers for small inputs or outputs, and which they are."""
+    return [(k, np.empty(n.shape, n.dtype)) for k, n in enumerate(nodes) if n.size <= SMALL]
 
 
 def _address(array: Any) -> int:

@@ -33,7 +33,7 @@ def bits_of_float(typing, x):
     return types.int32(types.float32), build
 
 
-@njit(error_model="numpy", fastmath={"contract"}, cache=True)
+@njit(error_model="numpy", fastmath={"contract"}, forceinline=True, cache=True)
 def exp32(x):
     # x = n log 2 + r with |r| <= log(2)/2; exp(x) = 2**n exp(r). Adding 1.5 * 2**23 rounds to a
     # whole number and leaves it in the last bits, from where it goes into the exponent.
@@ -55,7 +55,7 @@ def exp32(x):
     return y if x <= float32(88.72283) else x * float32(inf)
 
 
-@njit(error_model="numpy", fastmath={"contract"}, cache=True)
+@njit(error_model="numpy", fastmath={"contract"}, forceinline=True, cache=True)
 def expm132(x):
     z = x * x
     p = float32(1.9875691500e-4) * x + float32(1.3981999507e-3)
@@ -67,7 +67,7 @@ def expm132(x):
     return near if abs(x) < float32(0.34) else exp32(x) - float32(1.0)
 
 
-@njit(error_model="numpy", fastmath={"contract"}, cache=True)
+@njit(error_model="numpy", fastmath={"contract"}, forceinline=True, cache=True)
 def log32(x):
     # subnormal numbers are scaled into the normal range first
     tiny = x < float32(1.17549435e-38)
@@ -91,20 +91,20 @@ def log32(x):
     y = p * (t * z) + k * float32(-2.12194440e-4) - float32(0.5) * z
     y = t + y + k * float32(0.693359375)
     y = y if x < float32(inf) else x
-    y = y if x > float32(0.0) else (float32(-inf) if x == float32(0.0) else float32(nan))
-    return y if x == x else x
+    low = float32(-inf) if x == float32(0.0) else float32(nan)
+    return y if x > float32(0.0) else low
 
 
-@njit(error_model="numpy", fastmath={"contract"}, cache=True)
+@njit(error_model="numpy", fastmath={"contract"}, forceinline=True, cache=True)
 def log1p32(x):
-    # log(1 + x) and what 1 + x lost of x by rounding
+    # log(1 + x) and what 1 + x lost of x by rounding, which is nan at -1 and infinity
     w = float32(1.0) + x
-    y = log32(w) + (x - (w - float32(1.0))) / w
-    y = y if w > float32(0.0) and x < float32(inf) else log32(w)
+    lost = (x - (w - float32(1.0))) / w
+    y = log32(w) + (lost if abs(lost) < float32(1.0) else float32(0.0))
     return x if abs(x) < float32(1e-7) else y
 
 
-@njit(error_model="numpy", fastmath={"contract"}, cache=True)
+@njit(error_model="numpy", fastmath={"contract"}, forceinline=True, cache=True)
 def tanh32(x):
     c = float32(9.0) if x > float32(9.0) else (float32(-9.0) if x < float32(-9.0) else x)
     z = c * c
