@@ -248,12 +248,12 @@ def test_pinned_memory_that_is_not_to_be_had_is_told(paper):
     [
         ({"PAPER_INIT": "803"}, "no NVIDIA device can be used (.*SYSTEM_DRIVER_MISMATCH"),
         ({"PAPER_INIT": "100"}, "no NVIDIA device can be used (.*NO_DEVICE"),
-        ({"PAPER_COUNT": "0"}, "no NVIDIA device can be used ("),
+        ({"PAPER_COUNT": "0"}, "no NVIDIA device can be used (the driver has none); install"),
         (
             {"PAPER_LOAD": "222"},
             "the kernels cannot be compiled for this device (.*unsupported toolchain",
         ),
-        ({"PAPER_CC": "52"}, "the kernels cannot be compiled for this device ("),
+        ({"PAPER_CC": "52"}, "the kernels cannot be compiled for this device (.*capability 5.2"),
     ],
     ids=["mismatch", "no device", "none", "too old", "device too old"],
 )
@@ -312,3 +312,29 @@ def test_calls_of_cublas_are_recorded_with_the_launches_around_them(paper):
     assert names[4:] == ["call 0", *["matmul"] * 2, "call 1", *["matmul"] * 2, "call 2", "end"]
     assert said.split() == ["DEFAULT", "RELU_AUX_BIAS", "RELU_BIAS", "4"] + ["True"] * 9
     assert parts_of(asked)["call 2"] == ["replay", "wait"]
+
+
+def test_the_doctor_names_toolkit_driver_and_device(paper):
+    said, _ = paper("""
+        from graphgrad.cli import main
+        assert main(["doctor", "--json"]) == 0
+    """)
+    parts = {p["part"]: p for p in json.loads(said)["parts"]}
+    assert re.fullmatch(
+        r"numba-cuda \S+ with CUDA's toolkit 1\d\.\d+", parts["CUDA kernels"]["found"]
+    )
+    assert parts["GPU"]["found"] == (
+        "Paper, compute capability 9.0, 1.1 of 1.1 GB free, driver for CUDA 13.0"
+    )
+    assert [parts[p]["state"] for p in ("CUDA kernels", "GPU")] == ["ok", "ok"]
+
+
+def test_the_doctor_tells_a_driver_that_does_not_fit(paper):
+    said, _ = paper("""
+        from graphgrad.cli import main
+        assert main(["doctor", "--json"]) == 0
+    """, PAPER_INIT="803")  # fmt: skip
+    gpu = {p["part"]: p for p in json.loads(said)["parts"]}["GPU"]
+    assert "SYSTEM_DRIVER_MISMATCH" in gpu["found"]
+    assert (gpu["state"], gpu["cost"]) == ("missing", "target='cuda'")
+    assert "target='numba'" in gpu["remedy"]

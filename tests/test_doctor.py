@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.abc
 import json
 import sys
 
+import numba
 import pytest
 
 from graphgrad.cli import checkup, main
@@ -71,3 +73,31 @@ def test_a_library_that_raises_anything_is_told(monkeypatch):
     found = {f.part: f for f in checkup.checkup()}["GPU"]
     assert (found.state, found.found) == ("missing", "ZeroDivisionError: division by zero")
     assert found.cost == "target='cuda'"
+
+
+def test_a_cuda_part_that_raises_anything_is_told_with_the_remedy(capsys, monkeypatch):
+    class Broken(importlib.abc.MetaPathFinder):
+        def find_spec(self, name, path, target=None):
+            if name == "numba.cuda":
+                raise RuntimeError("libnvvm.so: undefined symbol:\n nvvmVersion")
+
+    for name in [m for m in sys.modules if m.split(".")[:2] == ["numba", "cuda"]]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delattr(numba, "cuda", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Broken(), *sys.meta_path])
+    found = parts(capsys)
+    kernels = found["CUDA kernels"]
+    assert kernels["state"] == found["GPU"]["state"] == "missing"
+    assert kernels["found"] == "libnvvm.so: undefined symbol: nvvmVersion"
+    assert kernels["cost"] == "target='cuda'"
+    assert kernels["remedy"] == "pip install 'graphgrad[cuda]'"
+
+
+def test_a_cache_that_cannot_be_written_is_told(capsys, monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("GRAPHGRAD_CACHE", str(tmp_path / "file" / "cache"))
+    cache = parts(capsys)["compile cache"]
+    assert cache["state"] == "missing"
+    assert "cannot be written" in cache["found"]
+    assert "GRAPHGRAD_CACHE" in cache["remedy"]
+    assert "compiles anew" in cache["cost"]

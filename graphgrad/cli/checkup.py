@@ -146,7 +146,7 @@ def _cache() -> Finding:
 
     place = folder()
     there = next(p for p in (place, *place.parents) if p.exists())
-    if not os.access(there, os.W_OK):
+    if not there.is_dir() or not os.access(there, os.W_OK):
         remedy = "set GRAPHGRAD_CACHE to a folder that can be written"
         return Finding("compile cache", "missing", f"{place} cannot be written", remedy=remedy)
     return Finding("compile cache", "ok", str(place))
@@ -184,27 +184,36 @@ def _browser() -> Finding:
 
 def _cuda_compiler() -> Finding:
     """Compile a small kernel: that tells whether the toolkit is there and fits."""
-    from graphgrad.compiler.cuda_device import load, readable, simulated
+    from graphgrad.compiler.cuda_device import load, quiet, readable, simulated
+    from graphgrad.errors import MissingDependencyError
 
-    cuda = load()
+    part, remedy = "CUDA kernels", "pip install 'graphgrad[cuda]'"
+    try:
+        cuda = load()
+    except MissingDependencyError as problem:
+        return Finding(part, "missing", _reason(str(problem)), remedy=remedy)
     try:
         name = f"numba-cuda {metadata.version('numba-cuda')}"
     except metadata.PackageNotFoundError:
         name = "Numba's own"
     if simulated():
-        return Finding("CUDA kernels", "ok", f"{name}, as its simulator (NUMBA_ENABLE_CUDASIM=1)")
+        return Finding(part, "ok", f"{name}, as its simulator (NUMBA_ENABLE_CUDASIM=1)")
     from numba import float32, void
 
     def kernel(x: Any) -> None:
         x[0] = x[0] + 1
 
     try:
-        cuda.compile_ptx(kernel, void(float32[::1]), cc=(9, 0))
+        with quiet():
+            cuda.compile_ptx(kernel, void(float32[::1]), cc=(9, 0))
     except Exception as problem:
-        remedy = "pip install 'graphgrad[cuda]'"
         found = f"{name} finds no CUDA toolkit ({readable(problem)})"
-        return Finding("CUDA kernels", "missing", found, remedy=remedy)
-    return Finding("CUDA kernels", "ok", f"{name}, compiles")
+        return Finding(part, "missing", found, remedy=remedy)
+    toolkit = ".".join(map(str, cuda.cudadrv.runtime.runtime.get_version()))
+    found = f"{name} with CUDA's toolkit {toolkit}"
+    if name == "Numba's own":
+        return Finding(part, "limited", found, "CUDA graphs: launches are made one by one", remedy)
+    return Finding(part, "ok", found)
 
 
 def _gpu() -> Finding:

@@ -125,9 +125,11 @@ def problem() -> str | None:
 
         cuda.to_device(np.zeros(1)).copy_to_host()
     except Exception as found:
+        none = isinstance(found, IndexError)  # so much for an empty list of devices
+        reason = "the driver has none" if none else readable(found)
         return (
-            f"target 'cuda': no NVIDIA device can be used ({readable(found)}); install NVIDIA's "
-            f"driver on a machine with a GPU, or {WAY_OUT}"
+            f"target 'cuda': no NVIDIA device can be used ({reason}); install NVIDIA's driver on "
+            f"a machine with a GPU, or {WAY_OUT}"
         )
     return None
 
