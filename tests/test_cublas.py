@@ -25,7 +25,7 @@ from graphgrad.compiler.fuse import fuse
 from graphgrad.compiler.program import program
 from graphgrad.errors import CompileError, MissingDependencyError
 
-from .test_cuda import benchmark_program
+from .test_cuda import becomes_ptx, benchmark_program, needs_toolkit
 
 HERE = Path(__file__).parent
 
@@ -125,6 +125,16 @@ def test_it_takes_fewer_launches_of_ours(monkeypatch):
     ours = [launch for launch in text.step.launches if not launch.call]
     assert len(ours) < len(own.step.launches)
     assert not any(k.kind == "matmul" for launch in ours for k in launch.kernels)
+
+
+@needs_toolkit
+@pytest.mark.filterwarnings("ignore")
+def test_what_is_left_becomes_ptx(monkeypatch, tmp_path):
+    monkeypatch.setattr(cuda_blas, "LEAST", 0)
+    text = Text(benchmark_program("mnist"), able=lambda p: "AUX" not in p.epilogue)
+    names = [name for name, _, _ in becomes_ptx(text, 90, tmp_path, monkeypatch)]
+    assert "launch_4" in names
+    assert not any(name.startswith("cublas") for name in names)
 
 
 @pytest.mark.parametrize(("epilogues", "expected"), [

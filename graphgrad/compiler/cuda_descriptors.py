@@ -57,8 +57,9 @@ class Descriptors:
 
     def handle(self) -> int:
         """Return a handle of the library, for the current device."""
-        made: int = self._lt.create()
-        self._ends.append(lambda: self._lt.destroy(made))
+        lt = self._lt
+        made: int = lt.create()
+        self._ends.append(lambda: lt.destroy(made))
         return made
 
     def product(self, product: Product) -> int:

@@ -1,19 +1,18 @@
 """Which products go to cuBLASLt, and what of the loops after them goes along as its epilogue.
 
-| in the graph | epilogue |
-|---|---|
-| relu(X·W + b) | RELU_BIAS: bias, then ReLU (RELU without a bias) |
-| the same, where all that asks for ReLU's derivative is a product of the next row | RELU_AUX_BIAS: the same, and a bit for each entry: whether it was positive |
-| (G·Wᵀ) · relu′(…) | DRELU: times those bits |
-| the same, and its sum over rows | DRELU_BGRAD: and that sum, the gradient of the bias |
-| X·W + b, and nothing else in its loop | BIAS |
-| all else | DEFAULT: the product alone; the loop that reads it stays a launch of ours |
+- ``relu(X·W + b)``: RELU_BIAS, or RELU without a bias.
+- The same, where all that asks for ReLU's derivative are products of the next kind: RELU_AUX_BIAS
+  notes a bit for each entry, whether it was above 0.
+- ``(G·Wᵀ) · relu′``: DRELU multiplies by those bits; DRELU_BGRAD also adds up the rows, when the
+  graph has that sum: it is the gradient of the bias.
+- ``X·W + b``, and nothing else in its loop: BIAS.
+- All else: DEFAULT, the product alone; the loop that reads it stays a launch of ours.
 
-Where the library has no code for an epilogue, the one below is taken. ReLU's derivative at z is 1
+Where the library has no code for an epilogue, a lesser one is taken. ReLU's derivative at z is 1
 exactly where relu(z) > 0, so a loop that asks for it is shown relu(z) when z is not written.
 
 Nothing here needs a GPU; `cuda_cublas.Library.able` says what the library can do.
-"""  # noqa: E501 (a table's rows)
+"""
 
 from __future__ import annotations
 
