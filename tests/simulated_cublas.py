@@ -362,6 +362,20 @@ def test_no_room_for_the_workspace_is_an_error_with_sizes(installed, monkeypatch
         gg.compile([x @ x], target="cuda")
 
 
+def test_a_call_that_fails_is_one_sentence(installed, monkeypatch):
+    library = installed()
+    x = gg.var("x", random(4, 4))
+    f = gg.compile([x @ x], target="cuda")
+    monkeypatch.setattr(library, "matmul", lambda *_: 1 / 0)
+    with pytest.raises(CompileError) as caught:
+        f()
+    assert str(caught.value) == (
+        "target 'cuda': cuBLAS does not make D[4, 4] = A·B over 4, column by column, leading "
+        "dimensions A 4, B 4, D 4; epilogue DEFAULT (division by zero); use target='numba', which "
+        "needs no GPU"
+    )
+
+
 # -- what is shown -----------------------------------------------------------------------------
 
 

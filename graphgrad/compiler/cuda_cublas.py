@@ -16,10 +16,10 @@ import numpy as np
 
 from graphgrad.compiler.cuda_blas import Product
 from graphgrad.compiler.cuda_descriptors import Descriptors
-from graphgrad.compiler.cuda_device import address, readable, simulated
+from graphgrad.compiler.cuda_device import WAY_OUT, address, readable, simulated
 from graphgrad.compiler.cuda_memory import allocate
 from graphgrad.compiler.cuda_trials import TRIED, does
-from graphgrad.errors import DeviceMemoryError, MissingDependencyError
+from graphgrad.errors import CompileError, DeviceMemoryError, MissingDependencyError
 from graphgrad.graph import Node
 
 __all__ = ["REDUCED", "Library", "bindings"]
@@ -165,6 +165,11 @@ class Library:
         held = one, zero, prepared, room  # for as long as their addresses are used
 
         def call(*_arenas: Any, held: Any = held) -> None:
-            self._lt.matmul(*given)
+            try:
+                self._lt.matmul(*given)
+            except Exception as found:  # the bindings' own class
+                raise CompileError(
+                    f"target 'cuda': cuBLAS does not make {product} ({readable(found)}); {WAY_OUT}"
+                ) from found
 
         return call
