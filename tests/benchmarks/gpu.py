@@ -7,8 +7,8 @@ gradient), graphs (random ones), products (sizes and layouts), sums, then one pa
 contestant: graphgrad, torch (eager), torch-graphs, jax, torch-compile. Each is a process of its
 own with a time of its own, so that one that fails stops no other; the file is written again every
 half second, so that what was found is there whatever happens. In the end what was wrong, the times
-and the goals (`gpu_goals.py`) are printed. The parts that mostly compile run together, all others
-alone. The machine needs NumPy, Numba, numba-cuda, SciPy, rich and pytest, the last two for a table
+and the goals (`gpu_goals.py`) are printed. The parts that mostly compile run together, among them
+one "warm" part for each work that graphgrad is timed with; all others run alone. The machine needs NumPy, Numba, numba-cuda, SciPy, rich and pytest, the last two for a table
 of the machine and the tests' graphs; nothing that draws.
 
 All of graphgrad is by its own kernels but for the parts that run where the extra ``cublas`` is
@@ -492,6 +492,13 @@ def _jax_work(jax, peers, name, work):
 # -- all in one call ---------------------------------------------------------------------------
 
 
+def warm(say, small, name):
+    """Compile, into the cache on disk, what ``graphgrad`` will time."""
+    if not small:
+        graphgrad_part(lambda row: say({"what": name, "error": row["error"]})
+                       if "error" in row else None, small, only=[name])  # fmt: skip
+
+
 def about(say, small):
     """Tell the machine and the versions, and measure how fast memory is copied."""
     from graphgrad.cli.checkup import checkup
@@ -574,7 +581,7 @@ PARTS = {
     "graphs": graphs_part,
     "products": products,
     "sums": sums,
-    "warm": lambda say, small: graphgrad_part(lambda row: None, small),
+    **{f"warm {name}": partial(warm, name=name) for name in WORKS},
     "graphgrad": graphgrad_part,
     "torch": torch_part,
     "torch-graphs": partial(torch_part, how="graphs"),
@@ -582,8 +589,9 @@ PARTS = {
     "jax": jax_part,
     "torch-compile": partial(torch_part, how="compile"),
 }
-TOGETHER = ("primitives-64", "primitives-32", "graphs", "products", "sums", "warm")
-"""Parts that mostly compile and time nothing; ``warm`` compiles what ``graphgrad`` then times."""
+TOGETHER = ("primitives-64", "primitives-32", "graphs", "products", "sums",
+            *(f"warm {name}" for name in WORKS))  # fmt: skip
+"""Parts that mostly compile and time nothing."""
 LIMITS = {"about": 60, "graphgrad": 110, "cublas": 50, "graphgrad-cublas": 50,
           "graphgrad-tf32": 40, "torch-compile": 100} | dict.fromkeys(TOGETHER, 200)  # fmt: skip
 """Seconds that a part may take; others 60."""
