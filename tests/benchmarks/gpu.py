@@ -8,8 +8,9 @@ contestant: graphgrad, torch (eager), torch-graphs, jax, torch-compile. Each is 
 own with a time of its own, so that one that fails stops no other; the file is written again every
 half second, so that what was found is there whatever happens. In the end what was wrong, the times
 and the goals (`gpu_goals.py`) are printed. The parts that mostly compile run together, among them
-one "warm" part for each work that graphgrad is timed with; all others run alone. The machine needs NumPy, Numba, numba-cuda, SciPy, rich and pytest, the last two for a table
-of the machine and the tests' graphs; nothing that draws.
+one "warm" part for each work that graphgrad is timed with; all others run alone. The machine needs
+NumPy, Numba, numba-cuda, SciPy, rich and pytest, the last two for a table of the machine and the
+tests' graphs; nothing that draws.
 
 All of graphgrad is by its own kernels but for the parts that run where the extra ``cublas`` is
 installed (`gpu_cublas.py`): cublas (products through the library, and from what size on they are
