@@ -226,6 +226,25 @@ def test_keys_and_the_slider_move(cell):
     assert place(cell) == "forward 1/1"
 
 
+def test_plain_keys_stay_and_shortcuts_go_on_to_the_notebook(cell):
+    """JupyterLab listens at the document: d d deletes a cell, arrows leave it, Ctrl+S saves."""
+    cell.evaluate("""() => {
+      window.heard = [];
+      const root = document.querySelector(".graphgrad-stepper");
+      document.addEventListener("keydown", (event) => {
+        window.heard.push([event.key, root.hasAttribute("data-lm-suppress-shortcuts")]);
+        event.preventDefault();
+      });
+    }""")
+    for part in (cell.locator(".graphgrad-stepper"), cell.get_by_label("Moment")):
+        part.focus()
+        for key in ("d", "d", "ArrowRight", "Home"):
+            cell.keyboard.press(key)
+        cell.keyboard.press("Control+b")
+    heard = [pair for pair in cell.evaluate("heard") if pair[0] != "Control"]
+    assert heard == [["b", False], ["b", False]]
+
+
 def test_a_button_that_is_switched_off_hands_its_focus_on(cell):
     cell.get_by_label("End").focus()
     cell.keyboard.press("Enter")

@@ -46,17 +46,20 @@ function render({ model, el }) {
     bar, sentence, picture,
   ]);
   root.setAttribute("role", "group");
+  root.toggleAttribute("data-lm-suppress-shortcuts", true);
   root.setAttribute("aria-label", `Steps of ${model.get("_title")}; arrow keys move`);
-  root.dataset.lmSuppressShortcuts = "true"; // JupyterLab leaves the keys to us
 
   const keys = {
     ArrowRight: () => here() + 1, ArrowLeft: () => here() - 1, Home: () => 0, End: () => last,
   };
   root.addEventListener("keydown", (event) => {
-    const known = event.key in keys && !event.ctrlKey && !event.altKey && !event.metaKey;
-    if (!known || event.target === slider) return;
-    event.preventDefault();
+    // JupyterLab leaves keys to us, such as d d and the slider's arrows; Ctrl+S and its like it keeps.
+    const ours = !event.ctrlKey && !event.altKey && !event.metaKey;
+    root.toggleAttribute("data-lm-suppress-shortcuts", ours);
+    if (!ours) return;
     event.stopPropagation();
+    if (!(event.key in keys) || event.target === slider) return;
+    event.preventDefault();
     go(keys[event.key]());
   });
 
