@@ -76,10 +76,17 @@ class Products(Pen):
             Factor(self.written(out), result, n, 1),
         )
         depth = 1 + len(letters)
-        if m * n * k >= SMALL_PRODUCT and 1 in a.strides[-2:] and 1 in b.strides[-2:]:
+        large = (m if batch else self._at_once(m)) * n * k >= SMALL_PRODUCT
+        if large and 1 in a.strides[-2:] and 1 in b.strides[-2:]:
             self._blas(node, factors, rows, ("low", "high") if columns else ("0", str(n)), k, depth)
         else:
             self._small(node, factors, rows, (m, n, k), depth)
+
+    def _at_once(self, m: int) -> int:
+        """Return how many of a product's rows are in one block."""
+        rows = self.schedule.rows.get(self.kernel, 0) if self.kernel else 0
+        block = self.region.blocks.get(rows, 0) if self.region else 0
+        return m * block // rows if block else m
 
     def written(self, node: Node) -> str:
         """Return the name of the buffer a result goes to: the thread's own, if it sums rows."""
