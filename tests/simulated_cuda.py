@@ -18,6 +18,7 @@ import graphgrad as gg
 from graphgrad.compiler import cuda as cuda_runtime
 from graphgrad.compiler import cuda_feeding, cuda_memory
 from graphgrad.compiler.cuda_device import Cut
+from graphgrad.compiler.kernels import amount, duration
 from graphgrad.errors import CompileError, DeviceMemoryError
 from graphgrad.graph import evaluate
 
@@ -445,12 +446,23 @@ def test_the_table_of_kernels_and_its_picture_say_launches_and_threads():
     for k in f.kernels:
         assert k.threads % 4 == 0
         assert f"# kernel {k.number}: {k.kind} over" in k.source
-    assert "kernel 1" in gg.draw(f, collapse=False).source
+    picture = gg.draw(f, collapse=False).source
+    assert "cluster_kernel1 " in picture
+    assert 'label="launch ' in picture
 
 
-def test_a_profile_has_a_time_for_each_kernel():
+def test_a_profile_has_a_time_for_each_kernel_and_the_picture_what_it_achieved():
     x, W = gg.var("x", random(6, 4)), gg.var("W", random(4, 5))
     f = gg.compile([gg.sum(gg.tanh(x @ W + 1), 1)], target="cuda")
+    assert "launch" in str(f.kernels)
+    assert "/s" not in gg.draw(f).source.split("tooltip")[0]
     found = f.profile()
     assert all(k.seconds > 0 for k in found)
     assert found.seconds == pytest.approx(sum(k.seconds for k in f.kernels))
+    for options in ({"collapse": False}, {"collapse": True}):
+        text = gg.draw(f, **options).source
+        for k in found:
+            assert k.speed.endswith("FLOP/s" if k.kind == "matmul" else "B/s")
+            assert f"{k.blocks}×{k.threads // k.blocks} threads · {amount(k.bytes)} · " in text
+            assert f"{duration(k.seconds)} · {k.speed}" in text
+            assert k.source.splitlines()[0].strip().replace(" ", "\u00a0") in text

@@ -84,6 +84,37 @@ def test_a_convolution_copies_neither_windows_nor_borders():
     assert max(n.size for n in fused.stored) == 64 * 16 * 28 * 28  # what the first layer gives
 
 
+def wide_programs():
+    """Return programs whose buffers have more entries than 32 bits can count."""
+    N = 70_000
+    x = gg.var("x", shape=(N, N), dtype="float32")
+    a, b = gg.var("a", shape=(N, 8), dtype="float32"), gg.var("b", shape=(8, N), dtype="float32")
+    rows = gg.var("rows", shape=(50_000_000, 128), dtype="float32")
+    at, step = gg.var("at", shape=(1000,), dtype=int), gg.var("step", 0, dtype=int)
+    picked = gg.sum(gg.take(rows, at))
+    yield [gg.exp(x) + gg.transpose(x)], [x]
+    yield [a @ b], [a, b]
+    yield [x @ a], [x, a]
+    yield [gg.sum(x, 0), gg.sum(x, 1), gg.sum(x), gg.argmax(x), gg.max(x, 0)], [x]
+    yield [picked, gg.grad(picked, rows)], [rows, at]
+    yield [gg.concatenate([x, x], 1), gg.pad(x, 2)], [x]
+    yield [gg.random_uniform(step, (N * N,), dtype="float32")], [step]
+    yield [gg.softmax(x)], [x]
+
+
+def test_indices_are_as_wide_as_the_buffers_they_are_for():
+    for nodes, inputs in wide_programs():
+        text = Text(program(nodes, inputs, {}))
+        whole = text.step.text + text.epoch([True] * len(inputs)).text
+        compared = 0
+        for function in whole.split("\ndef "):
+            narrow = set(re.findall(r"\b(\w+) = u32\(", function))
+            for name, limit in re.findall(r"\b(\w+) (?:\+ \d+ )?< (\d+)", function):
+                assert name not in narrow or int(limit) < 2**32 - 2**24, (name, limit)
+                compared += int(limit) > 2**32
+        assert compared or any(n.op == "matmul" for n in nodes)
+
+
 def functions_of(text, folder, monkeypatch):
     """Return the functions to launch of a text with their signatures, and compile none of them."""
     from numba import cuda

@@ -223,10 +223,10 @@ class CudaRuntime(Epochs):
 
     def runs(self) -> list[Run]:
         """Return the kernels in the order in which they run."""
-        numbers = {k: at for at, k in enumerate(self.fused.kernels, 1)}
+        numbers = {k: number for number, k in enumerate(self.fused.kernels, 1)}
         return [
-            Run(k, numbers[k], launched.group, launched.threads, "\n".join(launched.lines))
-            for k, launched in self.text.step.kernels.items()
+            Run(k, numbers[k], at.group, at.threads, "\n".join(at.lines), at.blocks)
+            for k, at in self.text.step.kernels.items()
         ]
 
     def profile(self, inputs: Sequence[Any], seconds: float = 0.3) -> list[float]:

@@ -60,11 +60,12 @@ class Layout:
 
 @dataclass
 class Launched:
-    """Where a kernel runs: the number of its first launch, its threads, its lines."""
+    """Where a kernel runs: the number of its first launch, its threads, lines, and blocks."""
 
     group: int
     threads: int
     lines: list[str]
+    blocks: int = 0
 
 
 @dataclass

@@ -35,7 +35,7 @@ class Writer(CudaLaunches):
                 for piece in group:
                     threads = piece.blocks * self.grid.threads
                     for k in piece.kernels:
-                        found.setdefault(k, Launched(len(launches), threads, []))
+                        found.setdefault(k, Launched(len(launches), threads, [], piece.blocks))
                         found[k].lines += piece.lines
 
         for level in levels:

@@ -22,6 +22,8 @@ __all__ = ["KernelRecord", "Kernels", "amount", "duration"]
 
 WIDTH = 80
 """Columns of a table."""
+PRODUCTS = ("matmul", "cublas")
+"""Kinds that multiply matrices."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class KernelRecord:
         updates: the variables whose new values it computes.
         group: the number of the group it runs in, as in ``f.source``.
         threads: how many threads share it.
+        blocks: on a GPU, into how many blocks they are grouped; 0 on a processor.
         bytes_read, bytes_written: from shapes and types; see `graphgrad.compiler.work`.
         flops: floating operations, likewise.
         source: its lines in ``f.source``.
@@ -54,6 +57,33 @@ class KernelRecord:
     flops: int
     source: str = field(repr=False)
     seconds: float | None = None
+    blocks: int = 0
+
+    @property
+    def shape(self) -> str:
+        """How it is launched: blocks and threads of each on a GPU, else threads.
+
+        Example:
+            >>> replace(KernelRecord(*[0] * 11), threads=512, blocks=2).shape
+            '2×256'
+        """
+        if self.blocks:
+            return f"{self.blocks}×{self.threads // self.blocks}"
+        return str(self.threads or "-")  # a library launches as it likes
+
+    @property
+    def speed(self) -> str:
+        """What it achieved, by what limits its kind: FLOP/s of a product, else bytes a second.
+
+        Example:
+            >>> replace(KernelRecord(0, "loop", *[0] * 9), bytes_read=3000, seconds=1e-6).speed
+            '3 GB/s'
+        """
+        if not self.seconds:
+            return ""
+        if self.kind in PRODUCTS:
+            return _si(self.flops / self.seconds, "FLOP/s")
+        return _si(self.bytes / self.seconds, "B/s")
 
     @property
     def what(self) -> str:
@@ -95,7 +125,8 @@ class Kernels(tuple[KernelRecord, ...]):
     def title(self) -> str:
         """How many kernels there are, for how many threads, and their time together."""
         threads = max((k.threads for k in self), default=1)
-        text = f"{count(len(self), 'kernel')} on {count(threads, 'thread')}"
+        where = "the GPU" if any(k.blocks for k in self) else count(threads, "thread")
+        text = f"{count(len(self), 'kernel')} on {where}"
         moved = amount(sum(k.bytes for k in self))
         text += f", {moved} read and written"
         seconds = self.seconds
@@ -115,8 +146,9 @@ class Kernels(tuple[KernelRecord, ...]):
         """Return the cells of the table, the heading first, and which columns are set right."""
         total = self.seconds
         if total is None:
-            heads, right = ["", "kernel", "computes", "threads", "moved", "flop"], "rllrrr"
-            return [heads, *[[*_first(k), str(k.threads), amount(k.bytes), _si(k.flops)]
+            shape = "launch" if any(k.blocks for k in self) else "threads"
+            heads, right = ["", "kernel", "computes", shape, "moved", "flop"], "rllrrr"
+            return [heads, *[[*_first(k), k.shape, amount(k.bytes), _si(k.flops)]
                              for k in self]], right  # fmt: skip
         heads = ["", "kernel", "computes", "µs", "share", "moved", "GB/s", "GFLOP/s"]
         return [heads, *[[*_first(k), *_speeds(k, total)] for k in self]], "rllrrrrr"
@@ -144,7 +176,7 @@ def _si(number: float, unit: str = "") -> str:
         >>> _si(950), _si(12_300), _si(4.5e9)
         ('950', '12.3 k', '4.5 G')
     """
-    for power, letter in ((9, "G"), (6, "M"), (3, "k")):
+    for power, letter in ((12, "T"), (9, "G"), (6, "M"), (3, "k")):
         if number >= 10**power:
             return f"{number / 10**power:.3g} {letter}{unit}"
     return f"{number:.3g} {unit}".rstrip()

@@ -21,13 +21,14 @@ __all__ = ["Run", "parts_of", "records", "user_nodes"]
 
 @dataclass(frozen=True)
 class Run:
-    """A kernel at its place in the program: its number, group, threads and lines."""
+    """A kernel at its place in the program: its number, group, threads, lines, blocks on a GPU."""
 
     kernel: Kernel
     number: int
     group: int
     threads: int
     source: str
+    blocks: int = 0
 
 
 def user_nodes(outputs: Sequence[Node], updates: Iterable[Node]) -> list[Node]:
@@ -95,6 +96,7 @@ def records(
             run.number, run.kernel.kind, run.kernel.domain, tuple(users.get(run.kernel, ())),
             tuple(changed.get(run.kernel, ())), run.group, run.threads, read(run.kernel, fused),
             written(run.kernel, stored), kernel_flops(run.kernel), run.source,
+            blocks=run.blocks,
         )
         for run in runs
     )  # fmt: skip

@@ -70,7 +70,9 @@ class _Writer:
             alone, t = len(kernels) == 1, self.theme
             pad = "  " if alone else "    "
             if not alone:
-                title = [f"group {group}", _shared(kernels[0].threads)]
+                on_gpu = any(k.blocks for k in kernels)
+                title = [f"{'launch' if on_gpu else 'group'} {group}"]
+                title += [] if on_gpu else [_shared(kernels[0].threads)]
                 yield f"  subgraph cluster_group{group} {{"
                 yield (
                     f"    graph [label={quoted(' · '.join(filter(None, title)))}, labelloc=t, "
@@ -225,9 +227,11 @@ def _shared(threads: int) -> str:
 
 
 def _title(k: KernelRecord) -> list[str]:
-    """Return the two lines over a kernel: what runs over what; threads, bytes, time."""
+    """Return the two lines over a kernel: what runs over what; threads, bytes, time, speed."""
     time = "" if k.seconds is None else duration(k.seconds)
-    second = " · ".join(filter(None, [_shared(k.threads), amount(k.bytes), time]))
+    shared = f"{k.shape} threads" if k.blocks else _shared(k.threads)
+    speed = k.speed if k.blocks or not k.threads else ""
+    second = " · ".join(filter(None, [shared, amount(k.bytes), time, speed]))
     over = f"{k.kind} over {shape_text(k.domain)}" if k.domain else "single numbers"
     return [f"kernel {k.number} · {over}", second]
 
