@@ -1,6 +1,10 @@
 """Fixtures that several files of tests use."""
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("graphgrad", deadline=None)  # a busy machine is no failure
+settings.load_profile("graphgrad")
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 import re
 import sys
+import xml.etree.ElementTree as ET
 
 import pytest
 
@@ -9,7 +10,7 @@ import graphgrad as gg
 from graphgrad.cli import main
 from graphgrad.errors import DrawingError, GraphError, MissingDependencyError
 
-from .familiar import book
+from .familiar import book, find
 
 LESSON = ["abs(4 - (x*w + b))", "x=2", "w=3", "b=1"]
 
@@ -90,6 +91,44 @@ def test_a_transcript_of_vectors_and_of_a_forward_pass_only(tmp_path):
     assert "Gradients" not in forward.save(tmp_path / "a.md").read_text("utf-8")
 
 
+def updated():
+    loss = book()
+    w, b = find(loss, "w"), find(loss, "b")
+    dw, db = gg.grad(loss, [w, b])
+    return loss, {w: w - 0.1 * dw, b: b - 0.5 * db}
+
+
+def test_updates_are_shown_after_both_passes(tmp_path):
+    loss, updates = updated()
+    film = gg.film(loss, updates=updates)
+    assert [f.phase for f in film.frames] == ["forward"] * 5 + ["backward"] * 7 + ["update"] * 3
+    paths = film.pictures(tmp_path)
+    assert [p.name for p in paths[-3:]] == [f"0{12 + k}-update-{k}.svg" for k in range(3)]
+    before, first, second = (p.read_text("utf-8") for p in paths[-3:])
+    assert "update, start: each parameter has its adjoint" in before
+    shown = "".join(ET.fromstring(first).itertext())
+    assert "update, step 1 of 2:" in shown
+    assert re.search(r"w ← w − 0\.1·\s*w\s* = 3 − 0\.1·2 = 2\.8", shown)
+    assert "3 → 2.8" in first
+    assert "3 → 2.8" not in before
+    assert "1 → 0.5" not in first
+    assert "1 → 0.5" in second
+    boxes = {re.search(r'viewBox="[^"]*"', p.read_text("utf-8"))[0] for p in paths}
+    assert len(boxes) == 1
+
+
+def test_a_transcript_with_updates():
+    loss, updates = updated()
+    sections = gg.film(loss, updates=updates).transcript.split("\n## ")
+    assert [s.split("\n")[0] for s in sections[1:]] == [
+        "Forward pass", "Backward pass", "Gradients", "Update",
+    ]  # fmt: skip
+    assert "Start: $\\bar{w} = 2,\\quad \\bar{b} = 1$" in sections[-1]
+    assert "1. $w \\leftarrow w - 0.1 \\cdot \\bar{w} = 2.8$" in sections[-1]
+    slides = gg.film(loss, "forward", updates=updates)
+    assert [f.phase for f in slides.frames][-3:] == ["update"] * 3
+
+
 def test_hostile_names_stay_text():
     x = gg.var("*x* <b> `code` $y$ | #", 2.0)
     text = gg.film(x * gg.var(r"\input{/etc/passwd} %", 3.0)).transcript
@@ -142,3 +181,9 @@ def test_graphgrad_play_needs_a_file(capsys):
     with pytest.raises(SystemExit):
         main(["play", *LESSON])
     assert "-o" in capsys.readouterr().err
+
+
+def test_a_transcript_with_a_step_of_descent(tmp_path, capsys):
+    path = tmp_path / "loss.md"
+    assert main(["play", *LESSON, "--rate", "0.1", "-o", str(path)]) == 0
+    assert "1. $x \\leftarrow" in path.read_text("utf-8").split("## Update")[1]

@@ -12,12 +12,13 @@ import graphgrad as gg
 from graphgrad.explain.steps import BAR, UNBAR
 
 from .browser import offline_pages, one_chromium  # noqa: F401 (fixtures)
-from .test_player import HOSTILE, lesson, network, player_of
+from .familiar import book
+from .test_player import HOSTILE, network, player_of
 
 
 def trained():
     """Return the lesson's player with an update phase: 5 + 7 + 2 frames."""
-    loss = lesson()
+    loss = book()
     w = next(n for n in gg.ancestors(loss) if n.name == "w")
     return gg.play(loss, updates={w: w - 0.1 * gg.grad(loss, w)})
 
@@ -112,7 +113,7 @@ def test_playing_and_pausing(pages):
 
 
 def lesson_page():
-    return gg.play(lesson()).html
+    return gg.play(book()).html
 
 
 def test_breakpoints_by_click_and_by_key(pages):
@@ -369,7 +370,7 @@ def test_a_hostile_name_is_shown_and_not_run(pages):
 
 
 def test_it_works_inside_a_notebook_s_frame(pages):
-    page = pages(f"<p id=said>notebook</p>{gg.play(lesson())._repr_html_()}")
+    page = pages(f"<p id=said>notebook</p>{gg.play(book())._repr_html_()}")
     inside = page.frame_locator("iframe")
     inside.locator("#next").click()
     assert inside.locator("#said").inner_text().startswith("forward, step 1 of 4")

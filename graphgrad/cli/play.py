@@ -17,7 +17,7 @@ EPILOG = """\
 examples:
   graphgrad play "abs(4 - (x*w + b))" x=2 w=3 b=1 -o loss.html
   graphgrad play "abs(4 - (x*w + b))" x=2 w=3 b=1 --rate 0.1 -o loss.html
-  graphgrad play "abs(4 - (x*w + b))" x=2 w=3 b=1 -o loss.gif
+  graphgrad play "abs(4 - (x*w + b))" x=2 w=3 b=1 --rate 0.1 -o loss.gif
 """
 
 
@@ -46,11 +46,11 @@ def run(arguments: argparse.Namespace) -> None:
     root, theme = graph_of(arguments), arguments.theme
     options = {k: getattr(arguments, k) for k in ("digits", "collapse", "rankdir")}
     options["open"] = arguments.open or ()
+    options["updates"] = _descent(root, arguments.rate) if arguments.rate is not None else None
     if Path(arguments.output).suffix.lower() in (".gif", ".apng", ".png", ".tex", ".md"):
         film(root, theme="light" if theme == "auto" else theme, **options).save(arguments.output)
     else:
-        updates = _descent(root, arguments.rate) if arguments.rate is not None else {}
-        play(root, updates=updates, theme=theme, **options).save(arguments.output)
+        play(root, theme=theme, **options).save(arguments.output)
 
 
 def _descent(root: Node, rate: float) -> dict[Node, Node]:

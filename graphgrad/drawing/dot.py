@@ -6,7 +6,6 @@ layout. Labels are HTML-like tables whose cells are as large as the largest text
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from math import ceil
 
 from graphgrad.drawing import style
@@ -98,27 +97,21 @@ class Writer:
         return lines
 
     def _box_size(self, box: Box) -> Size:
-        states = self.scene.all_adjoint_lines(box)
+        states, values = self.scene.all_adjoint_lines(box), self.scene.all_value_lines(box)
         name = [box.name] if box.role != "constant" else []
         value_size = self._value_size(box)
         width = max(
             width_of(name, style.NAME),
-            width_of(box.value, value_size, bold=len(box.value) == 1),
+            *(width_of(lines, value_size, bold=len(box.value) == 1) for lines in values),
             *(width_of(lines, style.ADJOINT) for lines in states),
             26,
         )
         height = (
             line_height(style.NAME) * len(name)
-            + line_height(value_size) * len(box.value)
+            + line_height(value_size) * max(map(len, values))
             + line_height(style.ADJOINT) * max(map(len, states), default=0)
         )
         return Size(ceil(width) + 6, height)
-
-    def widen(self, box: Box, lines: Iterable[str]) -> None:
-        """Make room in a box for other lines of value than its own; before any frame is written."""
-        size = self._value_size(box)
-        width = ceil(width_of(lines, size, bold=size == style.VALUE)) + 6
-        self.sizes[box] = Size(max(width, self.sizes[box].width), self.sizes[box].height)
 
     def _value_size(self, box: Box) -> int:
         return style.VALUE if len(box.value) == 1 and not box.node.shape else style.ENTRY
@@ -126,7 +119,7 @@ class Writer:
     def _box(self, box: Box, frame: Frame) -> str:
         t, scene = self.theme, self.scene
         state = scene.box_state(box, frame)
-        known = frame.phase == "backward" or state != "pending"
+        known = frame.phase != "forward" or state != "pending"
         rows = []
         if box.role != "constant":
             rows.append(row(box.name, style.NAME, t.ink if known else t.muted, italic=True))
@@ -192,7 +185,7 @@ class Writer:
     def _arrow(self, arrow: Arrow, frame: Frame) -> str:
         t = self.theme
         state = self.scene.arrow_state(arrow, frame)
-        backward = frame.phase == "backward" and state != "idle"
+        backward = frame.phase != "forward" and state != "idle"
         done = t.adjoint if backward else t.ink
         color = {"pending": t.pending, "current": t.current, "idle": t.pending}.get(state, done)
         if frame.phase == "forward" and state == "done":
@@ -226,7 +219,7 @@ class Writer:
     def _arrow_label(self, arrow: Arrow, state: str, frame: Frame, size: Size) -> str:
         t = self.theme
         rows = [Row("", 0), Row("", 0)]
-        if frame.phase == "backward":
+        if frame.phase != "forward":
             color = t.muted if state == "pending" else t.ink
             if state != "pending" and arrow.factors:
                 color, _ = self._factor(arrow.factors)
@@ -239,7 +232,7 @@ class Writer:
     def _link(self, link: Link, frame: Frame) -> str:
         t = self.theme
         state = self.scene.dot_state(link.dot, frame)
-        backward = frame.phase == "backward" and state != "idle"
+        backward = frame.phase != "forward" and state != "idle"
         done = t.adjoint if backward else t.line
         color = {"pending": t.pending, "current": t.current, "idle": t.pending}.get(state, done)
         look = ", style=dashed" if state == "pending" else ""
@@ -259,11 +252,10 @@ class Writer:
     def _frames(self) -> list[Frame]:
         """Return the frames whose captions need room."""
         scene = self.scene
-        phases = ["forward", "backward"] if self._both else ["forward"]
-        whole = [Frame(p) for p in phases]
+        whole = [Frame(p) for p in scene.phases]
         if len(scene.tape.nodes) > MOST_STEPPED:
             return whole
-        return whole + [Frame(p, k) for p in phases for k in range(scene.count(p) + 1)]
+        return whole + [Frame(p, k) for p in scene.phases for k in range(scene.count(p) + 1)]
 
     def _reserve_caption(self) -> int:
         captions = [self.scene.caption(frame) for frame in self._frames()]
@@ -281,7 +273,7 @@ class Writer:
 
     def _legend_words(self, frame: Frame) -> list[tuple[str, str]]:
         t, words = self.theme, [("value", self.theme.value)]
-        if frame.phase == "backward":
+        if frame.phase != "forward":
             root = self.scene.wording.names[self.scene.tape.root]
             words += [
                 (f"adjoint {BAR}x{UNBAR} = ∂{root}/∂x", t.adjoint),

@@ -9,6 +9,7 @@ from graphgrad.drawing.dot import Writer
 from graphgrad.drawing.layout import Picture
 from graphgrad.drawing.scene import Scene
 from graphgrad.drawing.style import theme as theme_named
+from graphgrad.drawing.updates import UpdatedScene
 from graphgrad.errors import GraphError
 from graphgrad.explain.numbers import DIGITS
 from graphgrad.explain.steps import Wording
@@ -41,19 +42,20 @@ def scene_of(
     open: str | Iterable[str] = (),
     inputs: Collection[Node] = (),
     derivation: Factored | None = None,
+    updates: Mapping[Node, Node] | None = None,
 ) -> Scene:
-    """Return the scene of a node or a tape; the options are those of `draw`."""
+    """Return the scene of a node or a tape; the options are those of `draw` and `play`."""
     recorded = graph if isinstance(graph, Tape) else tape(graph)
     if not 1 <= digits <= 17:
         raise GraphError(f"digits={digits}: expected 1 to 17")
-    return Scene(
-        recorded,
-        wording=Wording(recorded, digits),
-        collapse=collapse,
-        open=open,
-        inputs=inputs,
-        factors=derivation.numbers if derivation is not None else None,
-    )
+    options: dict[str, Any] = {
+        "wording": Wording(recorded, digits),
+        "collapse": collapse,
+        "open": open,
+        "inputs": inputs,
+        "factors": derivation.numbers if derivation is not None else None,
+    }
+    return UpdatedScene(recorded, updates, **options) if updates else Scene(recorded, **options)
 
 
 def writer_of(

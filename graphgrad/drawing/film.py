@@ -1,4 +1,4 @@
-"""`film`: the steps of both passes as pictures in a folder, an animation, slides or a transcript.
+"""`film`: the steps of both passes and of updates, as an animation, slides, a transcript, pictures.
 
 What one can do: ``gg.film(loss).save("loss.gif")``, or to ``loss.apng``, to ``loss.tex`` (Beamer
 slides, with their figures in a folder beside), to ``loss.md``, or to a folder of numbered
@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import os
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from graphgrad.drawing.files import write_whole
 from graphgrad.drawing.layout import run_graphviz
 from graphgrad.drawing.scene import Frame
 from graphgrad.drawing.title import title_of
+from graphgrad.drawing.updates import UpdatedScene
 from graphgrad.errors import DrawingError, GraphError, MissingDependencyError
 from graphgrad.explain.latex import latex_adjoint, latex_value
 from graphgrad.explain.numbers import DIGITS
@@ -53,10 +54,10 @@ MARKDOWN = r"\`*_{}[]<>#|$~&"
 
 
 class Film:
-    """All frames of both passes; made by `film`, written with `save`.
+    """All frames of both passes, and of updates; made by `film`, written with `save`.
 
     Attributes:
-        frames: every frame, forward from step 0, then backward from step 0.
+        frames: every frame of every phase, each from step 0.
         title: what is computed.
     """
 
@@ -66,8 +67,7 @@ class Film:
         self._writer = writer_of(self._scene, **looks)
         self._seconds = seconds
         self.title = title_of(self._scene)
-        tape = self._scene.tape
-        asked = [p for p in phases if p == "forward" or tape.differentiable]
+        asked = [p for p in (*phases, "update") if p in self._scene.phases]
         self.frames = [Frame(p, k) for p in asked for k in range(self._scene.count(p) + 1)]
 
     def __repr__(self) -> str:
@@ -159,6 +159,11 @@ class Film:
     def _formula(self, frame: Frame) -> str:
         """Return what a frame says, in LaTeX."""
         tape, wording = self._scene.tape, self._scene.wording
+        if isinstance(self._scene, UpdatedScene) and frame.phase == "update":
+            updates = self._scene.updates
+            if frame.step:
+                return updates[frame.step - 1].latex
+            return r",\quad ".join(self._gradients([u.node for u in updates[:8]])) or r"\ldots"
         if frame.step:
             steps = tape.forward if frame.phase == "forward" else tape.backward
             return wording.latex(steps[frame.step - 1])
@@ -192,23 +197,23 @@ class Film:
     def transcript(self) -> str:
         """The steps as Markdown: a list of formulas per pass, then the gradients."""
         lines = [f"# {_escaped(self.title)}", ""]
+        leaves = [n for n in self._scene.tape.nodes if n.is_leaf and n.active]
         for phase in dict.fromkeys(frame.phase for frame in self.frames):
-            lines += [f"## {phase.capitalize()} pass", ""]
+            lines += ["## Update" if phase == "update" else f"## {phase.capitalize()} pass", ""]
             for frame in self.frames:
                 if frame.phase == phase:
                     mark = f"{frame.step}. " if frame.step else "Start: "
                     lines += [f"{mark}${self._formula(frame)}$", *([] if frame.step else [""])]
             lines.append("")
-        return "\n".join(lines + self._gradients())
+            if phase == "backward":
+                lines += ["## Gradients", "", *(f"- ${g}$" for g in self._gradients(leaves)), ""]
+        return "\n".join(lines)
 
-    def _gradients(self) -> list[str]:
+    def _gradients(self, nodes: Iterable[Node]) -> list[str]:
+        """Return the adjoints of nodes as formulas, of those that have one."""
         tape, names = self._scene.tape, self._scene.wording.latex_names
-        if not any(frame.phase == "backward" for frame in self.frames):
-            return []
-        leaves = [n for n in tape.nodes if n.is_leaf and n.active]
-        found = [(latex_adjoint(names[n]), tape.adjoint(n)) for n in leaves]
-        rows = [f"- ${self._equals(bar, value)}$" for bar, value in found if value is not None]
-        return ["## Gradients", "", *rows, ""]
+        found = [(n, tape.adjoint(n)) for n in nodes] if tape.differentiable else []
+        return [self._equals(latex_adjoint(names[n]), v) for n, v in found if v is not None]
 
 
 def _escaped(text: str) -> str:
@@ -220,6 +225,7 @@ def film(
     graph: Node | Tape,
     phases: Iterable[str] = ("forward", "backward"),
     *,
+    updates: Mapping[Node, Node] | None = None,
     seconds: float = 1.0,
     theme: str = "light",
     digits: int = DIGITS,
@@ -234,6 +240,7 @@ def film(
     Args:
         graph: a node (it is run with its current values), or a tape.
         phases: which passes, in order.
+        updates: new value by parameter, as nodes; they are shown after the passes.
         seconds: how long an animation shows each step.
         theme, digits, collapse, open, inputs, legend, rankdir: as of `draw`.
 
@@ -241,7 +248,9 @@ def film(
         A `Film`; ``.save("loss.gif")``, ``.apng``, ``.tex``, ``.md`` or a folder.
 
     Raises:
-        GraphError: when there is no such phase, theme or group, or `seconds` is not positive.
+        GraphError: when there is no such phase, theme or group, `seconds` is not positive, or a
+            parameter of `updates` takes no part in the graph.
+        ShapeError: when a new value has another shape than its parameter.
 
     Example:
         >>> import graphgrad as gg
@@ -261,5 +270,5 @@ def film(
             raise GraphError(f"phase {phase!r}: expected 'forward' or 'backward'")
     return Film(
         graph, asked, seconds, theme=theme, digits=digits, collapse=collapse, open=open,
-        inputs=inputs, legend=legend, rankdir=rankdir,
+        inputs=inputs, legend=legend, rankdir=rankdir, updates=updates,
     )  # fmt: skip

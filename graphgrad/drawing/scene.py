@@ -1,80 +1,25 @@
 """What a picture shows: boxes for values, dots for operations, arrows, groups, and their states.
 
 A `Scene` is made once per tape and serves every frame of both passes, in DOT, in Unicode and in
-the player: the same items with the same keys, each with the longest text it will ever bear. A
+the player: the same `items` with the same keys, each with the longest text it will ever bear. A
 `Frame` then says which items are done, current, pending or idle at one step.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 
+from graphgrad.drawing.items import Arrow, Box, Dot, Frame, Link
 from graphgrad.errors import GraphError
 from graphgrad.explain.steps import Wording, adjoint
 from graphgrad.graph import CONSTANT, Edge, Node
-from graphgrad.recorder import BackwardStep, ForwardStep, Tape
+from graphgrad.recorder import ForwardStep, Tape
 
-__all__ = ["Arrow", "Box", "Dot", "Frame", "Scene"]
+__all__ = ["Arrow", "Box", "Dot", "Frame", "Link", "Scene", "state_of"]
 
 AUTO_COLLAPSE = 300
 """Above this many nodes, groups are collapsed unless the caller says otherwise."""
-
-
-@dataclass(eq=False)
-class Box:
-    """A value: the node's name, its value, its adjoint."""
-
-    key: str
-    node: Node
-    name: str
-    role: str
-    scope: str
-    value: list[str]
-    forward_step: int = 0
-
-
-@dataclass(eq=False)
-class Dot:
-    """An operation, or a collapsed group: what makes one value (or several) from others."""
-
-    key: str
-    symbol: str
-    title: str
-    scope: str
-    members: list[Node]
-    group: str = ""
-
-
-@dataclass(eq=False)
-class Arrow:
-    """An arrow from a box into a dot (an edge of the graph, or several into a group)."""
-
-    key: str
-    box: Box
-    dot: Dot
-    steps: list[BackwardStep] = field(default_factory=list)
-    local: str = ""
-    contribution: str = ""
-    factors: tuple[int, ...] = ()
-
-
-@dataclass(eq=False)
-class Link:
-    """The arrow from a dot to the box of its result."""
-
-    key: str
-    dot: Dot
-    box: Box
-
-
-@dataclass(frozen=True)
-class Frame:
-    """A moment: a phase and how many of its steps have been made; None means all, at rest."""
-
-    phase: str = "forward"
-    step: int | None = None
 
 
 class Scene:
@@ -231,6 +176,11 @@ class Scene:
 
     # -- frames ----------------------------------------------------------------------------
 
+    @property
+    def phases(self) -> list[str]:
+        """The names of the phases."""
+        return ["forward", "backward"] if self.tape.differentiable else ["forward"]
+
     def count(self, phase: str) -> int:
         """Return the number of steps of a phase."""
         if phase == "forward":
@@ -256,22 +206,22 @@ class Scene:
         """Return done, current, pending, or idle for an arrow no gradient takes."""
         if frame.phase == "forward":
             return self.dot_state(arrow.dot, frame)
-        return _state([s.index for s in arrow.steps], frame)
+        return state_of([s.index for s in arrow.steps], frame)
 
     def dot_state(self, dot: Dot, frame: Frame) -> str:
         """Return the state of an operation or group: of all the steps it takes part in."""
         if frame.phase == "forward":
-            return _state(self._forward_of[dot], frame)
-        return _state(self._backward_of[dot], frame)
+            return state_of(self._forward_of[dot], frame)
+        return state_of(self._backward_of[dot], frame)
 
     def box_state(self, box: Box, frame: Frame) -> str:
         """Return the state of a value: whether it (its adjoint, backward) is known yet."""
         if frame.phase == "forward":
-            return _state([box.forward_step], frame) if box.forward_step else "done"
+            return state_of([box.forward_step], frame) if box.forward_step else "done"
         steps = [s.index for s in self.tape.arrivals(box.node)]
         if box.node is self.tape.root:
             return "current" if frame.step == 0 else "done"
-        return _state(steps, frame)
+        return state_of(steps, frame)
 
     @cached_property
     def _forward_of(self) -> dict[Dot, list[int]]:
@@ -290,6 +240,10 @@ class Scene:
         """Return the value as lines; a dash while it is not computed."""
         known = frame.phase == "backward" or self.box_state(box, frame) != "pending"
         return box.value if known else ["–"]
+
+    def all_value_lines(self, box: Box) -> list[list[str]]:
+        """Return the value's lines in all phases in which it is known."""
+        return [box.value]
 
     def adjoint_lines(self, box: Box, frame: Frame) -> list[str]:
         """Return the adjoint as lines, x̄ = …; none for constants and in the forward pass."""
@@ -357,7 +311,8 @@ def _checked(factors: Mapping[Edge, tuple[int, ...]], tape: Tape) -> Mapping[Edg
     return factors
 
 
-def _state(steps: list[int], frame: Frame) -> str:
+def state_of(steps: list[int], frame: Frame) -> str:
+    """Return idle for no steps, else done, current or pending at a frame of their phase."""
     if not steps:
         return "idle"
     if frame.step is None:

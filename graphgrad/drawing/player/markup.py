@@ -109,7 +109,7 @@ def _box(story: Story, places: Geometry, box: Box) -> str:
     rows = [("name", style.NAME, marked(box.name))] if box.role != "constant" else []
     single = len(box.value) == 1 and not box.node.shape
     kind, size = ("value", style.VALUE) if single else ("entry", style.ENTRY)
-    values = story.value_lines(box, start)
+    values = story.scene.value_lines(box, start)
     values += [""] * (len(box.value) - len(values))
     rows += [(kind, size, marked(line)) for line in values]
     most = max(map(len, story.scene.all_adjoint_lines(box)), default=0)

@@ -16,7 +16,6 @@ from graphgrad.drawing.files import write_whole
 from graphgrad.drawing.player.document import document
 from graphgrad.drawing.player.geometry import Geometry, geometry
 from graphgrad.drawing.player.story import Story
-from graphgrad.drawing.player.updates import Updates
 from graphgrad.drawing.title import title_of
 from graphgrad.errors import DrawingError, GraphError
 from graphgrad.explain.names import visible
@@ -139,10 +138,8 @@ def play(
     """
     if theme not in ("auto", "light", "dark"):
         raise GraphError(f"theme {theme!r}: expected auto, light or dark")
-    scene = scene_of(graph, digits=digits, collapse=collapse, open=open, inputs=inputs)
+    scene = scene_of(
+        graph, digits=digits, collapse=collapse, open=open, inputs=inputs, updates=updates
+    )
     writer = writer_of(scene, legend=False, rankdir=rankdir)
-    steps = Updates(scene, updates or {}).steps
-    for update in steps:
-        if update.box:
-            writer.widen(update.box, update.lines)
-    return Player(Story(scene, steps), writer, visible(title) or title_of(scene), theme)
+    return Player(Story(scene), writer, visible(title) or title_of(scene), theme)

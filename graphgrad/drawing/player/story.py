@@ -1,6 +1,6 @@
 """What the player shows at each step, as data: states, texts and captions by frame.
 
-What one can do here: ``Story(scene, updates).data()`` is the table the page's script reads. Frames
+What one can do here: ``Story(scene).data()`` is the table the page's script reads. Frames
 are numbered through all phases. A state or text is written down only where it changes, as the
 scene gives it; the script looks up, and decides nothing.
 """
@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
-from graphgrad.drawing.player.updates import Update
 from graphgrad.drawing.scene import Arrow, Box, Dot, Frame, Scene
+from graphgrad.drawing.updates import UpdatedScene
 from graphgrad.explain.names import visible
 from graphgrad.explain.steps import BAR, UNBAR
 from graphgrad.graph import Node
@@ -43,16 +43,12 @@ class Story:
         frames: every frame, forward, backward, then one per update.
     """
 
-    def __init__(self, scene: Scene, updates: Sequence[Update] = ()):
-        self.scene, self.updates = scene, updates
-        self.phases = [("forward", scene.count("forward"))]
-        if scene.tape.differentiable:
-            self.phases.append(("backward", scene.count("backward")))
-        if updates:
-            self.phases.append(("update", len(updates)))
+    def __init__(self, scene: Scene):
+        self.scene = scene
+        self.updates = scene.updates if isinstance(scene, UpdatedScene) else []
+        self.phases = [(phase, scene.count(phase)) for phase in scene.phases]
         self.frames = [Frame(p, k) for p, count in self.phases for k in range(count + 1)]
         self.index = {(frame.phase, frame.step): i for i, frame in enumerate(self.frames)}
-        self._updated = {u.box: k for k, u in enumerate(updates, 1) if u.box}
 
     def data(self) -> dict[str, Any]:
         """Return all the script needs to show any frame, ready for JSON."""
@@ -69,52 +65,18 @@ class Story:
 
     # -- what a frame shows ------------------------------------------------------------------
 
-    def caption(self, frame: Frame) -> str:
-        """Return the sentence of a frame, as marked text."""
-        if frame.phase != "update":
-            return self.scene.caption(frame)
-        if not frame.step:
-            return "update, start: each parameter has its adjoint"
-        text = self.updates[frame.step - 1].text
-        return f"update, step {frame.step} of {len(self.updates)}:   {text}"
-
     def _short_caption(self, frame: Frame) -> str:
         """Return the caption without what the page knows: forward, step 3 of 4."""
-        text = marked(self.caption(frame))
+        text = marked(self.scene.caption(frame))
         return text.partition(":   ")[2] if frame.step else text
 
     def state(self, item: Box | Dot | Arrow, frame: Frame) -> str:
         """Return done, current, pending or idle."""
-        if frame.phase == "update":
-            if isinstance(item, Box) and item in self._updated:
-                k, step = self._updated[item], frame.step or 0
-                return "current" if step == k else "done" if step > k else "pending"
-            return "idle" if isinstance(item, Arrow) and not item.steps else "done"
         if isinstance(item, Box):
             return self.scene.box_state(item, frame)
         if isinstance(item, Dot):
             return self.scene.dot_state(item, frame)
         return self.scene.arrow_state(item, frame)
-
-    def value_lines(self, box: Box, frame: Frame) -> list[str]:
-        """Return the value as lines; after its update, old → new."""
-        k = self._updated.get(box)
-        if frame.phase == "update":
-            if k and (frame.step or 0) >= k:
-                return self.updates[k - 1].lines
-            return box.value
-        return self.scene.value_lines(box, frame)
-
-    def adjoint_lines(self, box: Box, frame: Frame) -> list[str]:
-        """Return the adjoint as lines; it stays in sight while parameters are updated."""
-        shown = self._last_backward if frame.phase == "update" else frame
-        return self.scene.adjoint_lines(box, shown) if shown else []
-
-    @cached_property
-    def _last_backward(self) -> Frame | None:
-        if not self.scene.tape.differentiable:
-            return None
-        return Frame("backward", self.scene.count("backward"))
 
     def focus(self, frame: Frame) -> str:
         """Return the key of the item a step is about; "" when there is none to point at."""
@@ -147,7 +109,7 @@ class Story:
     def _box(self, box: Box) -> list[Any]:
         arrivals = self._arrivals(box)
         forward = [box.forward_step] if box.forward_step else []
-        update = self._updated.get(box)
+        update = self.scene.updated(box) if isinstance(self.scene, UpdatedScene) else 0
         frames = self._around(forward, [*arrivals, 0, 1], update)
         made = [self.index["forward", k] for k in forward]
         made += [self.index["update", update]] if update else []
@@ -155,8 +117,8 @@ class Story:
             marked(box.name),
             self._states(box, frames),
             made,
-            self._changes(frames, lambda frame: self.value_lines(box, frame)),
-            self._changes(frames, lambda frame: self.adjoint_lines(box, frame)),
+            self._changes(frames, lambda frame: self.scene.value_lines(box, frame)),
+            self._changes(frames, lambda frame: self.scene.adjoint_lines(box, frame)),
         ]
 
     def _arrivals(self, box: Box) -> list[int]:
@@ -193,7 +155,7 @@ class Story:
         return [self._made[n] for n in dot.members if n in self._made]
 
     def _around(
-        self, forward: Sequence[int], backward: Sequence[int], update: int | None = None
+        self, forward: Sequence[int], backward: Sequence[int], update: int = 0
     ) -> list[int]:
         """Return the frames at which something may change: starts, each step and the next."""
         steps = {"forward": forward, "backward": backward, "update": [update] if update else []}

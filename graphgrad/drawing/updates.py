@@ -1,18 +1,20 @@
 """The third phase: each parameter's step from its old value to its new one, by a recorded rule.
 
-What one can do here: ``Updates(scene, {w: w - 0.1 * gg.grad(loss, w)})`` runs every rule and says
-what its step shows. A rule is a graph like any other; its formula is written down to the nodes
-the picture has: gradients appear as adjoints, w̄, other nodes by their names.
+What one can do here: ``UpdatedScene(tape, {w: w - 0.1 * gg.grad(loss, w)})`` runs every rule, and
+its frames of the phase "update" show what each step changes. A rule is a graph like any other; its
+formula is written down to the nodes the picture has: gradients appear as adjoints, w̄, other nodes
+by their names.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from graphgrad.drawing.scene import Box, Scene
+from graphgrad.drawing.scene import Arrow, Box, Dot, Frame, Scene, state_of
 from graphgrad.errors import GraphError, ShapeError
 from graphgrad.explain.formulas import render
 from graphgrad.explain.latex import latex_adjoint, latex_name, latex_value
@@ -20,7 +22,7 @@ from graphgrad.explain.steps import adjoint
 from graphgrad.graph import CONSTANT, Node, ancestors, apply, describe, var
 from graphgrad.recorder import Tape, tape
 
-__all__ = ["Update", "Updates"]
+__all__ = ["Update", "UpdatedScene"]
 
 LARGEST = 40
 """Operations of the longest rule that is written out."""
@@ -45,25 +47,99 @@ class Update:
     latex: str
 
 
-class Updates:
-    """The updates of one tape, in the order given.
+class UpdatedScene(Scene):
+    """A scene with a third phase, in which parameters take their new values, one after the other.
 
     Args:
-        scene: whose parameters are updated.
+        tape: the recorded run.
         rules: new value by parameter.
+        options: those of `Scene`.
+
+    Attributes:
+        updates: the steps of the third phase.
 
     Raises:
-        GraphError: when a parameter takes no part in the scene's run.
+        GraphError: when a parameter takes no part in the run.
         ShapeError: when a new value has another shape than its parameter.
     """
 
-    def __init__(self, scene: Scene, rules: Mapping[Node, Node]):
+    def __init__(self, tape: Tape, rules: Mapping[Node, Node], **options: Any):
+        super().__init__(tape, **options)
+        recipes = _Recipes(self)
+        self.updates = [recipes.update(node, rule) for node, rule in rules.items()]
+        self._updated = {u.box: k for k, u in enumerate(self.updates, 1) if u.box}
+
+    @property
+    def phases(self) -> list[str]:
+        """The names of the phases."""
+        return [*super().phases, "update"]
+
+    def count(self, phase: str) -> int:
+        """Return the number of steps of a phase."""
+        return len(self.updates) if phase == "update" else super().count(phase)
+
+    def caption(self, frame: Frame) -> str:
+        """Return the sentence under a frame, as marked text."""
+        if frame.phase != "update":
+            return super().caption(frame)
+        if not frame.step:
+            return "update, start: each parameter has its adjoint"
+        text = self.updates[frame.step - 1].text
+        return f"update, step {frame.step} of {len(self.updates)}:   {text}"
+
+    def updated(self, box: Box) -> int:
+        """Return the step in which a box's parameter gets its new value; 0 when none does."""
+        return self._updated.get(box, 0)
+
+    def box_state(self, box: Box, frame: Frame) -> str:
+        """Return the state of a value: of a parameter, whether it is the new one yet."""
+        if frame.phase != "update":
+            return super().box_state(box, frame)
+        k = self.updated(box)
+        return state_of([k], frame) if k else "done"
+
+    def dot_state(self, dot: Dot, frame: Frame) -> str:
+        """Return the state of an operation; all are done when parameters are updated."""
+        return "done" if frame.phase == "update" else super().dot_state(dot, frame)
+
+    def arrow_state(self, arrow: Arrow, frame: Frame) -> str:
+        """Return the state of an arrow: as after the backward pass."""
+        if frame.phase != "update":
+            return super().arrow_state(arrow, frame)
+        return "done" if arrow.steps else "idle"
+
+    def value_lines(self, box: Box, frame: Frame) -> list[str]:
+        """Return the value as lines; after its update, old → new."""
+        if frame.phase != "update":
+            return super().value_lines(box, frame)
+        k = self.updated(box)
+        new = k and (frame.step is None or frame.step >= k)
+        return self.updates[k - 1].lines if new else box.value
+
+    def all_value_lines(self, box: Box) -> list[list[str]]:
+        """Return the value's lines in all phases."""
+        k = self.updated(box)
+        return [box.value, *([self.updates[k - 1].lines] if k else [])]
+
+    def adjoint_lines(self, box: Box, frame: Frame) -> list[str]:
+        """Return the adjoint as lines; it stays in sight while parameters are updated."""
+        if frame.phase != "update":
+            return super().adjoint_lines(box, frame)
+        if not self.tape.differentiable:
+            return []
+        return super().adjoint_lines(box, Frame("backward", super().count("backward")))
+
+
+class _Recipes:
+    """Writes down the rules of a scene's updates."""
+
+    def __init__(self, scene: Scene):
         self._scene = scene
         self._boxes = {box.node: box for box in scene.boxes}
         self._known = set(scene.tape.nodes)
-        self.steps = [self._update(node, rule) for node, rule in rules.items()]
 
-    def _update(self, node: Node, rule: Node) -> Update:
+    def update(self, node: Node, rule: Node) -> Update:
+        """Run a rule and return its step."""
         if node not in self._known:
             raise GraphError(
                 f"update of {describe(node)}: it takes no part in this graph; expected a "
