@@ -186,4 +186,4 @@ def test_graphgrad_play_needs_a_file(capsys):
 def test_a_transcript_with_a_step_of_descent(tmp_path, capsys):
     path = tmp_path / "loss.md"
     assert main(["play", *LESSON, "--rate", "0.1", "-o", str(path)]) == 0
-    assert "1. $x \\leftarrow" in path.read_text("utf-8").split("## Update")[1]
+    assert "1. $w \\leftarrow w - " in path.read_text("utf-8").split("## Update")[1]
