@@ -299,13 +299,15 @@ def graphgrad_part(say, small, math="fast", only=None):
         works = {name: works[name] for name in only}
     for name, (work, batch) in works.items():
         try:
-            say(_graphgrad_work(cpu, name, work, batch, math))
+            for row in _graphgrad_work(cpu, name, work, batch, math):
+                say(row)
         except Exception as problem:
             said = f"{type(problem).__name__}: {problem}"[:800]
             say({"what": name, "error": said, "trace": traceback.format_exc()[-1500:]})
 
 
 def _graphgrad_work(cpu, name, work, batch, math):
+    """Yield the times of a work, and then, which takes longer to compile, those of its kernels."""
     x, y, _ = given = data(work, batch)
     found = []
     real = gg.compile
@@ -335,25 +337,32 @@ def _graphgrad_work(cpu, name, work, batch, math):
     row["not_replayed"] = runtime.obstacle
     launched = sampler(runtime, replayed=False)
     row["without_graph_us"] = 1e6 * medians(launched, min(count, 200))
-    if work == "chain":
-        return row
+    if work != "chain":
+        row |= _calls_and_epochs(f, step, x, y, batch)
+    yield row
+    slow = sorted(f.profile(*([x] if y is None else [x, y])), key=lambda k: -(k.seconds or 0))[:6]
+    yield {"what": f"{name}, kernels", "slowest": [
+        {"kernel": k.what, "us": 1e6 * k.seconds, "GB/s": k.bytes / k.seconds / 1e9,
+         "GFLOP/s": k.flops / k.seconds / 1e9} for k in slow if k.seconds
+    ]}  # fmt: skip
+
+
+def _calls_and_epochs(f, step, x, y, batch):
+    """Return the times of a call from Python, and of a step of an epoch."""
     calls = [time.perf_counter()]
     for _ in range(20):
         step()
         calls.append(time.perf_counter())
-    row["call_us"] = 1e6 * statistics.median(b - a for a, b in itertools.pairwise(calls))
+    call = statistics.median(b - a for a, b in itertools.pairwise(calls))
     table = [np.repeat(x, 4, axis=0), np.repeat(y, 4, axis=0)]
+    for array in table:
+        array.flags.writeable = False  # so that only the first epoch sends them
     rows = np.random.default_rng(0).integers(0, len(table[0]), (100, batch))
     f.epoch(*table, rows=rows)
     begin = time.perf_counter()
     f.epoch(*table, rows=rows)
-    row["epoch_of_100_step_us"] = 1e4 * (time.perf_counter() - begin)
-    slow = sorted(f.profile(x, y), key=lambda k: -(k.seconds or 0))[:6]
-    row["slowest"] = [
-        {"kernel": k.what, "us": 1e6 * k.seconds, "GB/s": k.bytes / k.seconds / 1e9,
-         "GFLOP/s": k.flops / k.seconds / 1e9} for k in slow if k.seconds
-    ]  # fmt: skip
-    return row
+    epoch = time.perf_counter() - begin
+    return {"call_us": 1e6 * call, "epoch_of_100_step_us": 1e4 * epoch}
 
 
 # -- peers -------------------------------------------------------------------------------------
