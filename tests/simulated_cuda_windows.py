@@ -7,6 +7,7 @@ import pytest
 
 import graphgrad as gg
 from graphgrad.compiler import cuda as cuda_runtime
+from graphgrad.compiler import cuda_products
 from graphgrad.compiler.cuda_device import Cut
 
 from .simulated_cuda import _own_cache, agrees, pytestmark, random
@@ -90,3 +91,16 @@ def test_convolutions_in_blocks_as_on_a_device(monkeypatch):
     x, w = gg.var("x", random(2, 3, 6, 5)), gg.var("w", random(17, 3, 3, 3, seed=1))
     y = gg.conv2d(x, w, padding=1)
     agrees([y, *gg.grad(gg.sum(gg.square(y)), [x, w])], tolerance=1e-9)
+
+
+@pytest.mark.parametrize("parts", [1, 3])
+def test_large_tiles_take_turns_in_shared_memory(parts, monkeypatch):
+    cut = Cut(blocks=2, enough=2 * parts, simulated=True)
+    monkeypatch.setattr(cuda_runtime, "SIMULATED", cut)
+    monkeypatch.setattr(cuda_products, "SHARE", 32)
+    monkeypatch.setattr(cuda_products, "LONG", 1)
+    numbers = random(66, 100, dtype=np.float32), random(100, 70, seed=1, dtype=np.float32)
+    x, y = (gg.var(name, value) for name, value in zip("xy", numbers, strict=True))
+    f = agrees([gg.tanh(x @ y / 10)], tolerance=1e-5)
+    assert f.source.count("turn = u32(1 - turn)") == 1
+    assert len(f._runtime.text.step.launches) == 1 + (parts > 1)

@@ -182,8 +182,21 @@ def becomes_ptx(text, arch, folder, monkeypatch):
 @pytest.mark.parametrize("work", WORKS)
 def test_kernels_become_ptx_without_local_memory(work, arch, monkeypatch, tmp_path):
     text = Text(benchmark_program(work))
-    for name, _, log in becomes_ptx(text, arch, tmp_path, monkeypatch):
+    for name, ptx, log in becomes_ptx(text, arch, tmp_path, monkeypatch):
         assert log is None or "0 bytes stack frame" in log, (name, log)
+        assert not re.search(r"(div|rem)\.[su]64", ptx), name
+
+
+@needs_toolkit
+@pytest.mark.filterwarnings("ignore")
+def test_large_tiles_are_loaded_sixteen_bytes_at_a_time(monkeypatch, tmp_path):
+    x, y = (gg.var(name, shape=(2048, 2048), dtype="float32") for name in "xy")
+    text = Text(program([x @ y], [x, y], {}, gpu=True))
+    _, ptx, log = next(becomes_ptx(text, 90, tmp_path, monkeypatch))
+    body = next(b for b in re.split(r"\$L__BB\S+:", ptx) if b.count("fma.rn.f32") >= 64)
+    assert (body.count("fma.rn.f32"), body.count("ld.shared.v4.f32")) == (128, 8)
+    assert body.count(";") <= 145  # so nine in ten instructions are multiplications
+    assert log is None or int(re.search(r"Used (\d+) registers", log)[1]) <= 128, log
 
 
 @needs_toolkit

@@ -135,7 +135,7 @@ class CudaFactors(CudaSingles):
                 stem = f"_{f.name}_{letter}"
                 name = names.setdefault((letter + text, own), f"{stem}{len(names)}")
                 along.append(Along(name, _plus(text, own), shift - own))
-            at = f"({_plus(*k)})*{f.count + PAD} + {_plus(*i)}"
+            at = f"({f.deep}*turn + {_plus(*k)})*{f.count + PAD} + {_plus(*i)}"
             found.append(Slot(f"_{f.name}{len(found)}", test, along[0], along[1], at))
         return found
 

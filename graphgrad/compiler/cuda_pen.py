@@ -28,9 +28,9 @@ DEVICE_ARENAS = {
 }
 WORDS = """
     acc ahead at b8 bad begin best bests block bool_ by column cuda end f32 f64 far first floor
-    floorf half i64 inf inner int32 keys known lane left lefts min mine more near one other part
-    philox place places product r rank rest right rights row rows s same second slot some step t
-    thread total u32 uint64 value which x y
+    floorf half i64 inf inner int32 keys known lane last left lefts min mine more near other part
+    philox place places product r rank rest right rights row rows s same second slot step t thread
+    total turn u32 uint64 value which x y
 """
 """Names that the text uses itself."""
 OUTER = [f"_{letter}" for letter in "abcdefgh"]

@@ -19,6 +19,13 @@ from graphgrad.shapes import size
 
 __all__ = ["CudaProducts"]
 
+LONG = 2**29
+"""Multiplications of a product whose tiles are better large, though a second stage adds up."""
+SHARE = 256
+"""Inner entries of a part of a sum, at least, where it is split to keep tiles large."""
+AT_ONCE = 8
+"""Parts of a sum that are asked for at once: memory answers late."""
+
 
 class CudaProducts(CudaTiles):
     """Writes matrix products."""
@@ -37,7 +44,7 @@ class CudaProducts(CudaTiles):
         self._inner(job)
         self._results(job, at)
         itemsize = job.node.dtype.itemsize
-        heavy = t.rows * t.columns > 4
+        heavy = t.rows * t.columns > 8
         stages = [[self.piece(t.blocks, t.shared * itemsize, heavy)]]
         if t.parts > 1:
             self.begin()
@@ -79,7 +86,11 @@ class CudaProducts(CudaTiles):
         def blocks() -> int:
             return -(-m // (side * rows)) * -(-n // (side * columns)) * batch
 
-        while blocks() < self.grid.enough // 2 and max(rows, columns) > 2:
+        # a sum that is long, or is split even with small tiles, is split rather than large tiles
+        least = -(-m // (2 * side)) * -(-n // (2 * side)) * batch
+        long = least < self.grid.enough // 2 or m * n * k * batch >= LONG
+        shares = max(1, min(k // SHARE, 64)) if long else 1
+        while blocks() * shares < self.grid.enough // 2 and max(rows, columns) > 2:
             if rows >= columns:
                 rows //= 2
             else:
@@ -168,9 +179,13 @@ class CudaProducts(CudaTiles):
         if t.parts > 1:
             arena = DEVICE_ARENAS[job.node.dtype]
             self.emit(depth, f"total = {arena}[scratch_{arena} + {at} + t]")
-            self.emit(depth, f"for part in range(1, {t.parts}):")
-            entry = f"{arena}[scratch_{arena} + {at} + {total}*part + t]"
-            self.emit(depth + 1, f"total = total + {entry}")
+            begin = f"{arena}[scratch_{arena} + {at} + t"
+            for first in range(1, t.parts, AT_ONCE):
+                some = range(first, min(first + AT_ONCE, t.parts))
+                for k in some:
+                    self.emit(depth, f"_part{k - first} = {begin} + {total * k}]")
+                for k in some:
+                    self.emit(depth, f"total = total + _part{k - first}")
         self._written(depth, job, self._epilogue(job), value)
         self.again(total, blocks)
         return self.piece(blocks)

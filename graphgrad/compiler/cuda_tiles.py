@@ -15,6 +15,9 @@ from graphgrad.graph import Node
 
 __all__ = ["CudaTiles", "Job", "Tiles"]
 
+AT_ONCE = 2
+"""Inner entries that are multiplied in a turn of the loop, which costs some instructions itself."""
+
 
 @dataclass(frozen=True)
 class Tiles:
@@ -55,9 +58,14 @@ class Tiles:
         return self.across * self.down * self.batch * self.parts
 
     @property
+    def buffers(self) -> int:
+        """Tiles of each factor in shared memory: small ones leave room for other kernels."""
+        return 2 if self.rows * self.columns > 16 else 1
+
+    @property
     def shared(self) -> int:
         """Entries of shared memory."""
-        return (self.tall + self.wide + 2 * PAD) * self.deep
+        return self.buffers * (self.tall + self.wide + 2 * PAD) * self.deep
 
 
 @dataclass
@@ -88,8 +96,12 @@ class CudaTiles(CudaFactors):
         self.emit(0, f"product = u32(block // {t.across * t.down * t.parts})")
         kind = job.node.dtype.name
         extra = "" if self.grid.simulated else ", alignment=16"
-        self.emit(0, f"lefts = cuda.shared.array({(t.tall + PAD) * t.deep}, {kind}{extra})")
-        self.emit(0, f"rights = cuda.shared.array({(t.wide + PAD) * t.deep}, {kind}{extra})")
+        self.emit(
+            0, f"lefts = cuda.shared.array({t.buffers * (t.tall + PAD) * t.deep}, {kind}{extra})"
+        )
+        self.emit(
+            0, f"rights = cuda.shared.array({t.buffers * (t.wide + PAD) * t.deep}, {kind}{extra})"
+        )
         for r in range(t.rows):
             sums = [f"_c{r}_{c}" for c in range(t.columns)]
             zeros = ", ".join([f"{kind}(0)"] * t.columns)
@@ -106,38 +118,43 @@ class CudaTiles(CudaFactors):
             steps = -(-t.k // t.deep)
             ends = [f"{p} * {steps} // {t.parts} * {t.deep}" for p in ("part", "(part + 1)")]
             self.emit(0, f"first, end = {', '.join(ends)}")
-        # the next tile is on its way from memory while this one is multiplied
-        self.emit(0, f"ahead = {low}")
+        # a tile is multiplied while the next one is on its way from memory; where this goes where
+        # the one before was, threads wait for each other once a tile
+        self.emit(0, f"ahead, turn = {low}, u32(0)")
         for f in job.factors:
             self.ask(0, f, t.k)
-        self.emit(0, f"for inner in range({low}, {high}, {t.deep}):")
         for f in job.factors:
-            self.deposit(1, f)
-        self.emit(1, "cuda.syncthreads()")
+            self.deposit(0, f)
+        self.emit(0, "cuda.syncthreads()")
+        self.emit(0, f"for inner in range({low}, {high}, {t.deep}):")
         self.emit(1, f"ahead = inner + {t.deep}")
         self.emit(1, f"if ahead < {high}:")
         for f in job.factors:
             self.ask(2, f, t.k)
         self._multiply(1, t)
+        self.emit(1, "turn = u32(1 - turn)" if t.buffers > 1 else "cuda.syncthreads()")
+        self.emit(1, f"if ahead < {high}:")
+        for f in job.factors:
+            self.deposit(2, f)
         self.emit(1, "cuda.syncthreads()")
 
     def _multiply(self, depth: int, t: Tiles) -> None:
-        # a loop of eight is unrolled; only of an index that has no sign is it seen that entries
-        # stand side by side, and can be loaded at once
-        run = min(t.deep, 8)
-        if t.deep > run:
-            self.emit(depth, f"for some in range({t.deep // run}):")
-            depth += 1
-        self.emit(depth, f"for one in range({run}):")
-        self.emit(depth + 1, f"k = u32({f'{run}*some + ' if t.deep > run else ''}one)")
-        for r in range(t.rows):
-            self.emit(depth + 1, f"_x{r} = lefts[k*{t.tall + PAD} + {self._own('y', r, t.rows)}]")
-        for c in range(t.columns):
-            place = self._own("x", c, t.columns)
-            self.emit(depth + 1, f"_y{c} = rights[k*{t.wide + PAD} + {place}]")
-        for r in range(t.rows):
+        # only of an index that has no sign is it seen that entries stand side by side, and can be
+        # loaded at once
+        self.emit(depth, f"k = u32({t.deep}*turn)")
+        self.emit(depth, f"last = u32(k + {t.deep})")
+        self.emit(depth, "while k < last:")
+        for k in range(AT_ONCE):
+            for r in range(t.rows):
+                place = _place(k, t.tall, self._own("y", r, t.rows))
+                self.emit(depth + 1, f"_x{r} = lefts[{place}]")
             for c in range(t.columns):
-                self.emit(depth + 1, f"_c{r}_{c} = _c{r}_{c} + _x{r} * _y{c}")
+                place = _place(k, t.wide, self._own("x", c, t.columns))
+                self.emit(depth + 1, f"_y{c} = rights[{place}]")
+            for r in range(t.rows):
+                for c in range(t.columns):
+                    self.emit(depth + 1, f"_c{r}_{c} = _c{r}_{c} + _x{r} * _y{c}")
+        self.emit(depth + 1, f"k = u32(k + {AT_ONCE})")
 
     def _own(self, thread: str, k: int, count: int) -> str:
         """Return which row or column of a tile is a thread's k-th: four side by side, if it can.
@@ -148,3 +165,9 @@ class CudaTiles(CudaFactors):
         base = thread if run == 1 else f"{run}*{thread}"
         more = k % run + k // run * run * self.grid.side
         return f"{base} + {more}" if more else base
+
+
+def _place(k: int, count: int, own: str) -> str:
+    """Return where an entry of a tile is, `k` inner entries on."""
+    step = count + PAD
+    return f"{step}*k + {own} + {step * k}" if k else f"{step}*k + {own}"
