@@ -46,6 +46,14 @@ def everything(quiz):
     return found
 
 
+def layer():
+    """Return the tape of a layer whose arrays are too large to be computed by hand."""
+    rng = np.random.default_rng(0)
+    X = gg.var("X", rng.normal(size=(20, 5)), role="input")
+    W, b = gg.var("W", rng.normal(size=(5, 3))), gg.var("b", np.zeros(3))
+    return gg.tape(gg.mean(gg.square(gg.relu(X @ W + b))).named("loss"))
+
+
 # -- questions -----------------------------------------------------------------------------------
 
 
@@ -83,8 +91,10 @@ def test_the_seed_sets_the_order():
 
 
 def test_kinds_can_be_chosen():
+    assert KINDS == ("value", "local", "adjoint", "shape")
     for kind in KINDS:
-        assert {q.kind for q in everything(Quiz(lesson(), kinds=[kind]))} == {kind}
+        tape = lesson() if kind != "shape" else layer()
+        assert {q.kind for q in everything(Quiz(tape, kinds=[kind]))} == {kind}
 
 
 def test_a_node_is_recorded_first():
@@ -334,6 +344,44 @@ def test_arrays_are_asked_when_small():
     asked = everything(Quiz(t))
     assert not any(q.node is big for q in asked)
     assert not any("big" in q.text for q in asked)
+
+
+def test_of_large_arrays_shapes_are_asked():
+    asked = {nfc(q.text): q.answer for q in everything(Quiz(layer(), kinds=["shape"]))}
+    assert asked == {
+        "v₁ = X @ W with X of shape 20×5, W of shape 5×3. What is the shape of v₁?": (20, 3),
+        nfc("v₁ = X @ W with W of shape 5×3, and v̄₁ of shape 20×3. "
+            "What is the shape of X̄ = ∂loss/∂X?"): (20, 5),
+        nfc("v₁ = X @ W with X of shape 20×5, and v̄₁ of shape 20×3. "
+            "What is the shape of W̄ = ∂loss/∂W?"): (5, 3),
+    }  # fmt: skip
+    assert not [q for q in everything(Quiz(lesson())) if q.kind == "shape"]
+
+
+def test_shapes_are_read_and_judged():
+    quiz = at(layer(), "shape", "v₁")
+    assert quiz.hint == "v₁ = X @ W"
+    for text, said in [
+        ("3×20", "The axes are the other way round: is something transposed?"),
+        ("3", "3 has 1 axis, and the answer has 2 axes."),
+        ("20×5", "20×5 is the shape of X."),
+        ("7x7", "Not right. Hint: v₁ = X @ W"),
+    ]:
+        assert quiz.answer(text) == Verdict(False, said)
+    assert quiz.answer("X @ W") == Verdict(
+        False, "give a shape, such as 20×10, 5 or scalar", understood=False
+    )
+    assert quiz.answer("(20, 3)") == Verdict(True, "Right. v₁ = X @ W has the shape 20×3.")
+    quiz = at(layer(), "shape", "W")
+    assert quiz.hint == "a gradient has a number for each of its variable's"
+    assert nfc(quiz.answer("5 x 3")) == nfc(
+        "Right. W̄ has a number for each of W, so its shape is 5×3."
+    )
+
+
+@pytest.mark.parametrize("text", ["20×3", "20x3", "20*3", "(20, 3)", "[20,3]", " 20 , 3 "])
+def test_shapes_may_be_written_in_many_ways(text):
+    assert at(layer(), "shape", "v₁").answer(text).right
 
 
 def test_numbers_that_are_not_finite_are_not_asked():

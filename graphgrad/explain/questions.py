@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from graphgrad.explain import shapes_asked
 from graphgrad.explain.numbers import SMALL
 from graphgrad.explain.steps import Wording, adjoint, plain
 from graphgrad.explain.typeset import scalar_edge
@@ -18,7 +19,7 @@ from graphgrad.recorder import Tape
 
 __all__ = ["KINDS", "Question", "pose", "subjects", "term"]
 
-KINDS = ("value", "local", "adjoint")
+KINDS = ("value", "local", "adjoint", "shape")
 LARGEST = 6
 """Entries of the largest array that is asked for."""
 MOST_USERS = 5
@@ -30,11 +31,11 @@ class Question:
     """One question.
 
     Attributes:
-        kind: ``"value"``, ``"local"`` or ``"adjoint"``: what is hidden.
-        node: whose value or adjoint; for a local derivative ∂y/∂x the node y.
+        kind: ``"value"``, ``"local"``, ``"adjoint"`` or ``"shape"``: what is hidden.
+        node: whose value, adjoint or shape; for a local derivative ∂y/∂x the node y.
         position: of the input x, for a local derivative.
         text: the question, with all the numbers needed to answer it.
-        answer: the number or array that is right.
+        answer: the number, array or shape that is right.
     """
 
     kind: str
@@ -53,7 +54,7 @@ Subject = tuple[str, Node, int | None]
 
 
 def subjects(tape: Tape) -> list[Subject]:
-    """Return all that can be asked about a tape: what can be computed by hand from small arrays."""
+    """Return all that can be asked about a tape: numbers of small arrays, shapes of large ones."""
     computable = {s.node for s in tape.forward if all(map(_small, s.operands)) and _small(s.value)}
     found: list[Subject] = [
         ("value", s.node, None) for s in tape.forward if s.node in computable and _askable(s.value)
@@ -67,7 +68,7 @@ def subjects(tape: Tape) -> list[Subject]:
             and _askable(tape.local(*s.edge))
         ]
         found += [("adjoint", n, None) for n in _targets(tape, computable)]
-    return found
+    return found + [("shape", n, None) for n in shapes_asked.nodes_of(tape, LARGEST + 1)]
 
 
 def _targets(tape: Tape, computable: set[Node]) -> list[Node]:
@@ -92,8 +93,10 @@ def _askable(value: Any) -> bool:
 
 
 def pose(wording: Wording, kind: str, node: Node, position: int | None = None) -> Question:
-    """Return the question about one value, adjoint or, with a position, local derivative."""
+    """Return the question about one value, adjoint, shape or, with a position, local derivative."""
     tape, name = wording.tape, wording.names[node]
+    if kind == "shape":
+        return Question(kind, node, None, shapes_asked.question(wording, node), node.shape)
     if kind == "value":
         text = f"{_given(wording, node)}. What is {name}?"
         return Question(kind, node, None, text, tape.value(node))

@@ -1,4 +1,4 @@
-"""A quiz about a run: hide a value, a local derivative or an adjoint, and ask for it.
+"""A quiz about a run: hide a value, a local derivative, an adjoint or a shape, and ask for it.
 
 What one can do: make a `Quiz` of a tape, read its `question`, give an `answer` as text, be told
 which mistake a wrong one looks like, ask for a `hint`, `skip` to see the solution. It prints
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from graphgrad.errors import GraphError
+from graphgrad.explain import shapes_asked
 from graphgrad.explain.answers import matches, reachable, spellings, understood
 from graphgrad.explain.diagnosis import (
     adjoint_guesses,
@@ -117,13 +118,14 @@ class Quiz:
 
         Args:
             text: a number or an expression in the names of the graph: ``x`` is a value, ``x̄`` or
-                ``x_bar`` an adjoint.
+                ``x_bar`` an adjoint. For a shape, such as ``20×10`` or ``(20, 10)``.
         """
         question = self._open()
-        given, problem = understood(text, self._known, self._hidden(question))
+        given, problem = self._read(question, text)
         if problem:
             return Verdict(False, problem, understood=False)
-        if matches(given, question.answer):
+        same = tuple.__eq__ if question.kind == "shape" else matches
+        if same(given, question.answer):
             self.right += not self._tries
             message = f"Right. {self.solution}"
             self._next()
@@ -145,7 +147,9 @@ class Quiz:
         node = question.node
         if question.position is not None:
             return rule_or_hint(wording, Edge(node, question.position))
-        if question.kind == "value":
+        if question.kind == "shape" and node.is_leaf:
+            return "a gradient has a number for each of its variable's"
+        if question.kind in ("value", "shape"):
             return f"{wording.names[node]} = {wording.operation(node)}"
         terms = [term(wording, step.edge) for step in self.tape.arrivals(node)]
         return plain(f"{adjoint(wording.names[node])} = {' + '.join(terms)}")
@@ -157,6 +161,8 @@ class Quiz:
         node = question.node
         if question.position is not None:
             return f"{wording.local(node, question.position)}."
+        if question.kind == "shape":
+            return f"{shapes_asked.reason(wording, node)}."
         if question.kind == "value":
             step = next(s for s in self.tape.forward if s.node is node)
             return f"{wording.forward(step)}."
@@ -168,12 +174,22 @@ class Quiz:
             raise GraphError(f"the quiz is over: {self.right} of {self.asked} were right")
         return self.question
 
+    def _read(self, question: Question, text: str) -> tuple[Any, str]:
+        """Return what an answer says and "", or None and what is wrong with the text."""
+        if question.kind != "shape":
+            return understood(text, self._known, self._hidden(question))
+        given = shapes_asked.read(text)
+        return given, "" if given is not None else "give a shape, such as 20×10, 5 or scalar"
+
     def _hidden(self, question: Question) -> set[str]:
         if question.kind == "local":
             return set()
         return spellings(self.wording, question.node, question.kind == "adjoint")
 
     def _diagnosis(self, question: Question, given: Any) -> str:
+        if question.kind == "shape":
+            said = shapes_asked.wrong(self.wording, question.node, given)
+            return said or f"Not right. Hint: {self.hint}"
         if np.shape(given) != np.shape(question.answer):
             return f"The answer has shape {np.shape(question.answer)}, yours has {np.shape(given)}."
         for value, message in self._guesses(question):
