@@ -14,12 +14,13 @@ from typing import Any, NamedTuple, TypeAlias, overload
 
 import numpy as np
 
-from graphgrad import dtypes
+from graphgrad import dtypes, operators
 from graphgrad.context import Source, caller, here
 from graphgrad.display import Pictured
 from graphgrad.dtypes import Dtype
 from graphgrad.errors import DtypeError, GraphError, MissingValueError, ShapeError
-from graphgrad.primitive import TABLE, Operand, Primitive, Settings
+from graphgrad.operators import Operators, later
+from graphgrad.primitive import Primitive, Settings
 from graphgrad.shapes import Shape, as_shape
 
 __all__ = ["Edge", "Node", "ancestors", "const", "evaluate", "var"]
@@ -44,7 +45,7 @@ VARIABLE = _leaf("variable", "A leaf whose value can be set.")
 CONSTANT = _leaf("constant", "A leaf whose value never changes.")
 
 
-class Node(Pictured, Operand):
+class Node(Pictured, Operators):
     """One use of a primitive: ordered inputs, shape, data type, name, scope, source line.
 
     Attributes:
@@ -70,7 +71,6 @@ class Node(Pictured, Operand):
         "dtype", "inputs", "origin", "primitive", "role", "scope", "serial", "settings", "shape",
         "source",
     )  # fmt: skip
-    __array_priority__ = 1000
 
     primitive: Primitive
     inputs: tuple[Node, ...]
@@ -199,79 +199,10 @@ class Node(Pictured, Operand):
         """The adjoint ∂L/∂self left by the last `backward`; None when none reached it."""
         return None if self._grad is None else public(self._grad)
 
-    # -- operators -------------------------------------------------------------------------
+    # -- as a number or a sequence -----------------------------------------------------------
 
     def _apply(self, primitive: Primitive, inputs: Sequence[Any], settings: Settings) -> Node:
         return apply(primitive, inputs, settings)
-
-    def __add__(self, other: Any) -> Node:
-        return apply(TABLE["add"], (self, other))
-
-    def __radd__(self, other: Any) -> Node:
-        return apply(TABLE["add"], (other, self))
-
-    def __sub__(self, other: Any) -> Node:
-        return apply(TABLE["sub"], (self, other))
-
-    def __rsub__(self, other: Any) -> Node:
-        return apply(TABLE["sub"], (other, self))
-
-    def __mul__(self, other: Any) -> Node:
-        return apply(TABLE["mul"], (self, other))
-
-    def __rmul__(self, other: Any) -> Node:
-        return apply(TABLE["mul"], (other, self))
-
-    def __truediv__(self, other: Any) -> Node:
-        return apply(TABLE["div"], (self, other))
-
-    def __rtruediv__(self, other: Any) -> Node:
-        return apply(TABLE["div"], (other, self))
-
-    def __matmul__(self, other: Any) -> Node:
-        return apply(TABLE["matmul"], (self, other))
-
-    def __rmatmul__(self, other: Any) -> Node:
-        return apply(TABLE["matmul"], (other, self))
-
-    def __pow__(self, exponent: Any) -> Node:
-        return POWER(self, exponent)
-
-    def __rpow__(self, base: Any) -> Node:
-        return POWER(base, self)
-
-    def __neg__(self) -> Node:
-        return apply(TABLE["neg"], (self,))
-
-    def __pos__(self) -> Node:
-        return self
-
-    def __abs__(self) -> Node:
-        return apply(TABLE["abs"], (self,))
-
-    def __lt__(self, other: Any) -> Node:
-        return apply(TABLE["less"], (self, other))
-
-    def __le__(self, other: Any) -> Node:
-        return apply(TABLE["less_equal"], (self, other))
-
-    def __gt__(self, other: Any) -> Node:
-        return apply(TABLE["greater"], (self, other))
-
-    def __ge__(self, other: Any) -> Node:
-        return apply(TABLE["greater_equal"], (self, other))
-
-    def __and__(self, other: Any) -> Node:
-        return apply(TABLE["logical_and"], (self, other))
-
-    def __or__(self, other: Any) -> Node:
-        return apply(TABLE["logical_or"], (self, other))
-
-    def __invert__(self) -> Node:
-        return apply(TABLE["logical_not"], (self,))
-
-    def __getitem__(self, key: Any) -> Node:
-        return INDEX(self, key)
 
     def __len__(self) -> int:
         if not self.shape:
@@ -289,61 +220,6 @@ class Node(Pictured, Operand):
 
     def __float__(self) -> float:
         return float(self.value)
-
-    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Node:
-        name = UFUNCS.get(ufunc.__name__, ufunc.__name__)
-        if method != "__call__" or kwargs or name not in TABLE:
-            raise _no_counterpart(ufunc.__name__)
-        function = POWER if name == "pow" else TABLE[name]
-        result: Node = function(*inputs)
-        return result
-
-    def __array_function__(self, function: Any, types: Any, args: Any, settings: Any) -> Node:
-        name = {"amax": "max", "amin": "min"}.get(function.__name__, function.__name__)
-        if name not in TABLE:
-            raise _no_counterpart(function.__name__)
-        result: Node = TABLE[name](*args, **settings)
-        return result
-
-    # -- methods that read as in NumPy -------------------------------------------------------
-
-    def sum(self, axis: Any = None, keepdims: bool = False) -> Node:
-        """Return the sum over `axis` (all axes when None)."""
-        return TABLE["sum"](self, axis, keepdims)
-
-    def mean(self, axis: Any = None, keepdims: bool = False) -> Node:
-        """Return the mean over `axis` (all axes when None)."""
-        return TABLE["mean"](self, axis, keepdims)
-
-    def prod(self, axis: Any = None, keepdims: bool = False) -> Node:
-        """Return the product over `axis` (all axes when None)."""
-        return TABLE["prod"](self, axis, keepdims)
-
-    def max(self, axis: Any = None, keepdims: bool = False) -> Node:
-        """Return the largest entry over `axis` (all axes when None)."""
-        return TABLE["max"](self, axis, keepdims)
-
-    def min(self, axis: Any = None, keepdims: bool = False) -> Node:
-        """Return the smallest entry over `axis` (all axes when None)."""
-        return TABLE["min"](self, axis, keepdims)
-
-    def reshape(self, *shape: Any) -> Node:
-        """Return the same entries, in order, in another shape; one size may be -1."""
-        return TABLE["reshape"](self, shape[0] if len(shape) == 1 else shape)
-
-    def transpose(self, *axes: Any) -> Node:
-        """Return the axes permuted; reversed when none are given."""
-        order = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes or None
-        return TABLE["transpose"](self, order)
-
-    @property
-    def T(self) -> Node:  # noqa: N802 (NumPy's name)
-        """The transpose: all axes reversed."""
-        return TABLE["transpose"](self)
-
-    def astype(self, dtype: Any) -> Node:
-        """Return the entries as another data type."""
-        return TABLE["cast"](self, dtype)
 
     def backward(self, accumulate: bool = False) -> None:
         """Compute the adjoint of every node this scalar depends on and leave it in `.grad`.
@@ -367,31 +243,7 @@ class Node(Pictured, Operand):
         BACKWARD(self, accumulate)
 
 
-def _no_counterpart(name: str) -> DtypeError:
-    return DtypeError(
-        f"NumPy's {name} has no counterpart in the rule book for graph nodes; use the functions "
-        f"of graphgrad"
-    )
-
-
-UFUNCS = {
-    "subtract": "sub", "multiply": "mul", "divide": "div", "true_divide": "div",
-    "negative": "neg", "absolute": "abs", "power": "pow", "float_power": "pow",
-    "arcsin": "asin", "arccos": "acos", "arctan": "atan", "arctan2": "atan2",
-    "bitwise_and": "logical_and", "bitwise_or": "logical_or", "invert": "logical_not",
-}  # fmt: skip
-"""NumPy's names of functions the rule book calls otherwise."""
-
-
-def _later(*_: Any) -> Any:
-    raise AssertionError("a module above this one has to be imported first: import graphgrad")
-
-
-POWER: Callable[[Any, Any], Node] = _later
-"""What ``node ** exponent`` does; the arithmetic operations put it here."""
-INDEX: Callable[[Node, Any], Node] = _later
-"""What ``node[key]`` does; the indexing operations put it here."""
-BACKWARD: Callable[[Node, bool], None] = _later
+BACKWARD: Callable[[Node, bool], None] = later
 """What ``node.backward()`` does; the gradient module puts it here."""
 
 
@@ -435,6 +287,9 @@ def apply(primitive: Primitive, operands: Sequence[Any], settings: Settings = _n
 MAX_INFERRED = 10_000
 _inferred: dict[Any, tuple[Shape, Dtype, bool]] = {}
 """What `_infer` found before; most nodes of a graph have neighbours of the same few kinds."""
+
+
+operators.APPLY = apply
 
 
 def _infer(

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from graphgrad import dtypes, graph, shapes
+from graphgrad import dtypes, operators, shapes
 from graphgrad.errors import DtypeError, GraphError
 from graphgrad.graph import Node
 from graphgrad.ops.define import case, elementwise, kink, number
@@ -229,7 +229,7 @@ def pow(base: Any, exponent: Any) -> Any:
     return power_of_nodes(base, exponent)
 
 
-graph.POWER = pow
+operators.POWER = pow
 
 square = elementwise(
     "square",

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from graphgrad import dtypes, graph, shapes
+from graphgrad import dtypes, operators, shapes
 from graphgrad.errors import DtypeError, ShapeError
 from graphgrad.graph import Node
 from graphgrad.ops.arithmetic import add, mul
@@ -238,4 +238,4 @@ def _pick(x: Any, lists: list[Any], axis: int) -> Any:
     return take(merged, flat, axis)
 
 
-graph.INDEX = index
+operators.INDEX = index
