@@ -25,6 +25,7 @@ from graphgrad.gradient import grad, hessian, jacobian, jvp, vjp
 from graphgrad.graph import Edge, Node, ancestors, const, evaluate, var
 from graphgrad.ops.activation import *
 from graphgrad.ops.arithmetic import *
+from graphgrad.ops.choices import *
 from graphgrad.ops.conv import conv2d, conv2d_input, conv2d_kernel, fold, windows
 from graphgrad.ops.elementwise import *
 from graphgrad.ops.index import scatter_add, take
@@ -111,4 +112,4 @@ __all__ = [
     "tape", "to_networkx", "to_sympy", "var", "verify", "vjp", "windows",
 ]  # fmt: skip
 __all__ += functions.__all__ + ops.activation.__all__ + ops.arithmetic.__all__
-__all__ += ops.elementwise.__all__ + ops.shape.__all__
+__all__ += ops.choices.__all__ + ops.elementwise.__all__ + ops.shape.__all__

@@ -19,7 +19,8 @@ from graphgrad.errors import DtypeError, GraphError, ShapeError
 from graphgrad.graph import Node, as_value
 from graphgrad.ops.activation import relu, softplus
 from graphgrad.ops.arithmetic import abs as absolute
-from graphgrad.ops.arithmetic import clip, equal, pow, sqrt, square, where
+from graphgrad.ops.arithmetic import pow, sqrt, square
+from graphgrad.ops.choices import clip, equal, where
 from graphgrad.ops.conv import borders, pair, windows
 from graphgrad.ops.elementwise import cos, exp, log
 from graphgrad.ops.index import index

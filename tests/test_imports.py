@@ -23,8 +23,8 @@ ORDER = [
 """A module imports only from those before it, or from its own package."""
 WITHIN = {
     "ops": [
-        "define", "shape", "arithmetic", "elementwise", "activation", "reduce", "linear", "index",
-        "conv", "random",
+        "define", "shape", "arithmetic", "choices", "elementwise", "activation", "reduce", "linear",
+        "index", "conv", "random",
     ],
 }  # fmt: skip
 """The same inside a package; its `__init__` may import all of them."""

@@ -11,7 +11,8 @@ from typing import Any
 
 from graphgrad.context import scope
 from graphgrad.graph import Node
-from graphgrad.ops.arithmetic import clip, equal, maximum, sqrt, square, where
+from graphgrad.ops.arithmetic import sqrt, square
+from graphgrad.ops.choices import clip, equal, maximum, where
 from graphgrad.ops.reduce import sum as total
 
 __all__ = ["accumulated", "clipped"]

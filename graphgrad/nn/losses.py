@@ -20,7 +20,8 @@ from graphgrad.graph import Node
 from graphgrad.nn.naming import Configurable, choose
 from graphgrad.ops.activation import relu, softplus
 from graphgrad.ops.arithmetic import abs as absolute
-from graphgrad.ops.arithmetic import clip, square
+from graphgrad.ops.arithmetic import square
+from graphgrad.ops.choices import clip
 from graphgrad.ops.elementwise import log
 from graphgrad.ops.reduce import logsumexp, mean
 from graphgrad.ops.reduce import sum as total

@@ -16,7 +16,8 @@ from graphgrad.graph import Node
 from graphgrad.nn.losses import NAMES as LOSSES
 from graphgrad.nn.losses import Loss, loss_of, per_example
 from graphgrad.nn.naming import Configurable, listed
-from graphgrad.ops.arithmetic import equal, square
+from graphgrad.ops.arithmetic import square
+from graphgrad.ops.choices import equal
 from graphgrad.ops.reduce import argmax
 from graphgrad.ops.shape import cast, reshape
 

@@ -14,7 +14,7 @@ from typing import Any
 from graphgrad.errors import NetworkError
 from graphgrad.graph import Node
 from graphgrad.nn.naming import Configurable
-from graphgrad.ops.arithmetic import floor, minimum, where
+from graphgrad.ops.choices import floor, minimum, where
 from graphgrad.ops.elementwise import cos
 
 __all__ = [

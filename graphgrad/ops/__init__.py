@@ -3,6 +3,7 @@
 from graphgrad.ops import (
     activation,
     arithmetic,
+    choices,
     conv,
     elementwise,
     index,
@@ -13,6 +14,6 @@ from graphgrad.ops import (
 )
 
 __all__ = [
-    "activation", "arithmetic", "conv", "elementwise", "index", "linear", "random", "reduce",
-    "shape",
+    "activation", "arithmetic", "choices", "conv", "elementwise", "index", "linear", "random",
+    "reduce", "shape",
 ]  # fmt: skip

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from graphgrad.ops.arithmetic import heaviside, square, where
+from graphgrad.ops.arithmetic import square
+from graphgrad.ops.choices import heaviside, where
 from graphgrad.ops.define import case, elementwise, kink, number
 from graphgrad.ops.elementwise import erf, exp
 from graphgrad.primitive import TABLE

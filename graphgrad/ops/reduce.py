@@ -15,7 +15,8 @@ import numpy as np
 
 from graphgrad import dtypes, shapes
 from graphgrad.errors import ShapeError
-from graphgrad.ops.arithmetic import abs, cast_like, equal, where
+from graphgrad.ops.arithmetic import abs
+from graphgrad.ops.choices import cast_like, equal, where
 from graphgrad.ops.define import case, structured
 from graphgrad.ops.elementwise import exp, log
 from graphgrad.ops.shape import broadcast_to, pad, reshape

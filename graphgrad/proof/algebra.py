@@ -20,7 +20,7 @@ from graphgrad.errors import GraphError
 from graphgrad.functions import pow
 from graphgrad.graph import Node, const, var
 from graphgrad.ops.activation import relu, sigmoid, softplus
-from graphgrad.ops.arithmetic import where
+from graphgrad.ops.choices import where
 from graphgrad.ops.elementwise import exp, log, tanh
 from graphgrad.proof.board import EQUAL, Block, Line
 from graphgrad.proof.cross_entropy import derive_softmax_cross_entropy
