@@ -18,7 +18,7 @@ from sympy.matrices.expressions.matexpr import MatrixElement
 
 from graphgrad.errors import GraphError
 from graphgrad.graph import Node, const, var
-from graphgrad.ops import arithmetic, elementwise, linear, shape
+from graphgrad.ops import arithmetic, choices, elementwise, linear, shape
 from graphgrad.ops.define import Elementwise
 from graphgrad.primitive import TABLE, Primitive
 from graphgrad.proof.exact import template
@@ -255,7 +255,7 @@ def _piecewise(e: Any, parts: list[Node]) -> Node:
             result = value if e.args[k].cond == sp.true else None
         if result is not value:
             last = const(math.nan) if result is None else result
-            result = arithmetic.where(condition, value, last)
+            result = choices.where(condition, value, last)
     assert result is not None
     return result
 
@@ -266,7 +266,7 @@ def _folded(p: Primitive) -> Callable[[Any, list[Node]], Node]:
 
 def _heaviside(e: Any, parts: list[Node]) -> Node:
     at_zero = e.args[1] if len(e.args) > 1 else sp.Rational(1, 2)
-    return arithmetic.heaviside(parts[0], float(at_zero))
+    return choices.heaviside(parts[0], float(at_zero))
 
 
 _RULES: list[tuple[Any, Callable[[Any, list[Node]], Node]]] = [
@@ -283,12 +283,12 @@ _RULES: list[tuple[Any, Callable[[Any, list[Node]], Node]]] = [
     (sp.exp, lambda e, parts: elementwise.exp(parts[0])),
     (sp.Pow, _pow),
     (sp.Piecewise, _piecewise),
-    (sp.Max, _folded(arithmetic.maximum)),
-    (sp.Min, _folded(arithmetic.minimum)),
+    (sp.Max, _folded(choices.maximum)),
+    (sp.Min, _folded(choices.minimum)),
     (sp.Heaviside, _heaviside),
-    (sp.And, _folded(arithmetic.logical_and)),
-    (sp.Or, _folded(arithmetic.logical_or)),
-    (sp.Not, lambda e, parts: arithmetic.logical_not(parts[0])),
+    (sp.And, _folded(choices.logical_and)),
+    (sp.Or, _folded(choices.logical_or)),
+    (sp.Not, lambda e, parts: choices.logical_not(parts[0])),
 ]
 
 
