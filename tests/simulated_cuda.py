@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import graphgrad as gg
+from graphgrad import nn
 from graphgrad.compiler import cuda as cuda_runtime
 from graphgrad.compiler import cuda_feeding, cuda_memory
 from graphgrad.compiler.cuda_device import Cut
@@ -360,6 +361,23 @@ def test_everything_waits_for_what_it_needs(room, silent, monkeypatch):
             now = f([1.0, 2.0], 3.0)
             assert silent or np.allclose(now, [before[-1], 3.0])
             assert np.isclose(w.value, before[-1] + 9.0)
+
+
+def test_a_fit_sends_its_tables_once(monkeypatch):
+    sent, put = [], cuda_memory.Staging.put
+    monkeypatch.setattr(
+        cuda_memory.Staging, "put", lambda self, a, x: sent.append(x.size) or put(self, a, x)
+    )
+    X = random(13, 3, dtype=np.float32)
+    losses = {}
+    for target in ("numpy", "cuda"):
+        layers = [nn.Dense(4, activation="tanh"), nn.Dense(1, activation="sigmoid")]
+        model = nn.Sequential(layers, seed=1)
+        model.compile("sgd", "binary_crossentropy", target=target)
+        fitted = model.fit(X, X[:, 0] > 0, batch_size=4, epochs=3, verbose=0)
+        losses[target] = fitted.history["loss"]
+    assert np.allclose(losses["numpy"], losses["cuda"], rtol=1e-5)
+    assert sent.count(39) == 1  # however many steps it takes at a time
 
 
 def test_epochs_of_more_arrays_than_a_launch_takes():

@@ -7,9 +7,7 @@ results come back on a third. The memory stays for the next epoch, and so do the
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,6 +16,7 @@ from graphgrad.compiler.cuda_epoch import shares
 from graphgrad.compiler.cuda_launches import Written
 from graphgrad.compiler.cuda_memory import Staging, allocate, free, release
 from graphgrad.compiler.cuda_replay import Replay
+from graphgrad.compiler.cuda_sides import Side, bytes_of, picked, sliced
 from graphgrad.compiler.cuda_text import Text
 from graphgrad.compiler.feeding import Feed
 from graphgrad.compiler.program import Program
@@ -31,44 +30,6 @@ PART = 1 << 28
 """Bytes of a part: enough to keep the device busy, and little beside its memory."""
 STEPS = 512
 """Steps of a part: the driver queues about twice as many launches, then it makes this side wait."""
-
-
-@dataclass
-class Side:
-    """Device memory for some steps.
-
-    Attributes:
-        by_rows: for each input, whether its batches are rows picked from a table.
-        sizes: entries of each array, and their types.
-        data, results: for each input and output.
-        rows, step: the rows of each batch, and the number of the step.
-        sent, computed: what waits for the data to be there, and for the last step.
-        tables: read-only arrays that are there already.
-    """
-
-    by_rows: tuple[bool, ...]
-    sizes: list[tuple[int, Dtype]]
-    data: list[Any]
-    results: list[Any]
-    rows: Any
-    step: Any
-    sent: Any
-    computed: Any
-    replay: Replay | None = None
-    tables: dict[int, weakref.ref[Any]] = field(default_factory=dict)
-
-    def has_room(self, by_rows: tuple[bool, ...], sizes: list[tuple[int, Dtype]]) -> bool:
-        """Return whether arrays of these sizes fit into those that are there."""
-        enough = all(a <= b for (a, _), (b, _) in zip(sizes, self.sizes, strict=True))
-        return self.by_rows == by_rows and enough
-
-    def send_table(self, k: int, table: Any, up: Staging) -> None:
-        """Send an input's table, unless it is one that cannot change and is there already."""
-        there = self.tables.pop(k, None)
-        if table.flags.writeable or there is None or there() is not table:
-            up.put(self.data[k], table)
-        if not table.flags.writeable:
-            self.tables[k] = weakref.ref(table)
 
 
 class Epochs:
@@ -124,22 +85,42 @@ class Epochs:
             How many steps are computed at once: all whose data are there as a whole.
         """
         whole, by_rows = self._sizes(feed, feed.steps, feed.by_rows), tuple(feed.by_rows)
-        if len(self._sides) == 1 and self._sides[0].has_room(by_rows, whole):
+        if len(self._sides) == 1 and self._fits(self._sides[0], whole, by_rows):
             return feed.steps
         if len(self._sides) == 2 and self._asked == whole:
             return self._at_once
         self._sides, self._asked = [], whole
         release(self._cuda)
         room = free(self._cuda)[0] * SHARE
-        if sum(count * dtype.itemsize for count, dtype in whole) <= room:
+        if bytes_of(whole) <= room:
             self._sides = [self._side(by_rows, whole)]
             return feed.steps
         cut = (False,) * len(by_rows)
-        each = sum(count * dtype.itemsize for count, dtype in self._sizes(feed, 1, cut))
+        each = bytes_of(self._sizes(feed, 1, cut))
         self._at_once = max(1, min(STEPS, feed.steps, int(min(PART, room / 2) / each)))
         part = self._sizes(feed, self._at_once, cut)
         self._sides = [self._side(cut, part) for _ in range(2)]
         return self._at_once
+
+    def _fits(self, side: Side, sizes: list[tuple[int, Dtype]], by_rows: tuple[bool, ...]) -> bool:
+        """Return whether an epoch fits into what is there; tables stay, more steps get room."""
+        if side.by_rows != by_rows:
+            return False
+        lacking = side.lacks(sizes)
+        if not lacking or any(by_rows[k] for k in lacking if k < len(by_rows)):
+            return not lacking
+        steps = [k for k in range(len(sizes)) if not (k < len(by_rows) and by_rows[k])]
+        if bytes_of([sizes[k] for k in steps]) > free(self._cuda)[0] * SHARE:
+            return False
+        self._make_room(side, sizes, steps)
+        return True
+
+    def _make_room(self, side: Side, sizes: list[tuple[int, Dtype]], which: list[int]) -> None:
+        """Have new memory for some of the arrays of a side."""
+        found = allocate(self._cuda, [sizes[k] for k in which])
+        for k, array in zip(which, found, strict=True):
+            side.arrays[k], side.sizes[k] = array, sizes[k]
+        side.replay = None
 
     def _sizes(self, feed: Feed, steps: int, by_rows: Sequence[bool]) -> list[tuple[int, Dtype]]:
         """Return entries and types of the arrays that so many steps need."""
@@ -152,11 +133,12 @@ class Epochs:
     def _side(self, by_rows: tuple[bool, ...], sizes: list[tuple[int, Dtype]]) -> Side:
         if by_rows not in self._around:
             self._around[by_rows] = self._loaded(self.text.epoch(by_rows))
-        arrays, count = allocate(self._cuda, sizes), len(by_rows)
-        return Side(
-            by_rows, sizes, arrays[:count], arrays[count:-2], arrays[-2], arrays[-1],
-            self._cuda.event(), self._cuda.event(),
-        )  # fmt: skip
+        side = Side(by_rows, list(sizes), [None] * len(sizes), self._cuda.event(),
+                    self._cuda.event())  # fmt: skip
+        tables = [k for k, rows in enumerate(by_rows) if rows]
+        self._make_room(side, sizes, tables)
+        self._make_room(side, sizes, [k for k in range(len(sizes)) if k not in tables])
+        return side
 
     # -- one part --------------------------------------------------------------------------------
 
@@ -167,27 +149,28 @@ class Epochs:
             if side.by_rows[k]:
                 side.send_table(k, x, self._up)
             elif node.size:
-                write = _picked if feed.by_rows[k] else _sliced
+                write = picked if feed.by_rows[k] else sliced
                 self._up.send(side.data[k], last - first, node.size, write(feed, k, first))
         if any(side.by_rows):
-            self._up.put(side.rows, feed.rows)
-        self._up.put(side.step, np.zeros(1, np.int64))
+            self._up.put(side.arrays[-2], feed.rows)
+        self._up.put(side.arrays[-1], np.zeros(1, np.int64))
         side.sent.record(self._up.stream)
         side.sent.wait(self._stream)
 
     def _compute(self, side: Side, steps: int) -> None:
         """Launch some steps; from the second on that this process makes, as a CUDA graph."""
         *around, tick = self._around[side.by_rows]
-        data, arenas = shares(side.data), tuple(self._arenas.values())
+        data, results, counters = shares(side.data), shares(side.results), side.arrays[-2:]
         fed, kept = around[: len(data)], around[len(data) :]
+        arenas = tuple(self._arenas.values())
 
         def one() -> None:
             for feed, share in zip(fed, data, strict=True):
-                feed(*arenas, *share, side.rows, side.step)
+                feed(*arenas, *share, *counters)
             self._step()
-            for keep, share in zip(kept, shares(side.results), strict=True):
-                keep(*arenas, *share, side.rows, side.step)
-            tick(*arenas, side.rows, side.step)
+            for keep, share in zip(kept, results, strict=True):
+                keep(*arenas, *share, *counters)
+            tick(*arenas, *counters)
 
         for _ in range(steps):
             if side.replay is None and side.by_rows in self._ran:
@@ -203,24 +186,3 @@ class Epochs:
             (place, whole[first:last].reshape(-1))
             for place, whole in zip(side.results, results, strict=True)
         )
-
-
-def _sliced(feed: Feed, k: int, begin: int) -> Callable[[int, int, Any], None]:
-    """Return what writes batches of an input, given one after the other, into a room."""
-
-    def write(first: int, last: int, room: Any) -> None:
-        np.copyto(room, feed.data[k][begin + first : begin + last].reshape(-1))
-
-    return write
-
-
-def _picked(feed: Feed, k: int, begin: int) -> Callable[[int, int, Any], None]:
-    """Return what picks the rows of batches out of a table, and writes them into a room."""
-    table = feed.data[k]
-
-    def write(first: int, last: int, room: Any) -> None:
-        rows = feed.rows[begin + first : begin + last].reshape(-1)
-        # all rows are in bounds; with "raise" NumPy would write into a copy first
-        table.take(rows, 0, room.reshape(len(rows), *table.shape[1:]), "clip")
-
-    return write

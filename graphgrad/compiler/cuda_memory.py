@@ -33,6 +33,8 @@ def allocate(cuda: Any, sizes: Sequence[tuple[int, Any]]) -> list[Any]:
     for count, dtype in sizes:
         starts.append(wanted)
         wanted += -(-max(count, 1) * dtype.itemsize // ALIGNED) * ALIGNED
+    if not sizes:
+        return []
     block = _block(cuda, wanted)
     return [
         block[at : at + max(count, 1) * dtype.itemsize].view(dtype)

@@ -78,6 +78,7 @@ class Table:
         self._order = Order(self.n, batch, seed ^ STREAM if shuffle else None)
         self.steps = self._order.per_epoch
         self.full = self.n % batch == 0
+        self._fixed = [_read_only(a) for a in self.arrays]
         self.example = [np.array(a[:1]) for a in arrays]
         pairs = list(zip(self.arrays, self.dtypes, strict=True))
         self._direct = self.foreseen = all(a.dtype == d for a, d in pairs)
@@ -100,7 +101,7 @@ class Table:
                 sizes[last] = self.n % self.batch
                 mask[last, self.n % self.batch :] = 0
         if self._direct:
-            return Chunk(self.arrays, rows, mask, sizes)
+            return Chunk(self._fixed, rows, mask, sizes)
         numbers = rows.array()
         picked = [
             np.asarray(a[numbers.reshape(-1)], d).reshape(*numbers.shape, *a.shape[1:])
@@ -115,6 +116,13 @@ class Table:
             chunk = self.chunk(0, start, steps)
             start += len(chunk.sizes)
             yield chunk
+
+
+def _read_only(array: Any) -> Any:
+    """Return a view that cannot be written to: what is the same in every epoch is sent once."""
+    view = np.asarray(array).view()
+    view.flags.writeable = False
+    return view
 
 
 class Stream:
