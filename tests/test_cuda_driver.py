@@ -167,12 +167,17 @@ def test_parts_overlap_without_new_memory(paper):
 def test_without_graphs_everything_is_launched(paper):
     said, asked = paper("""
         f, x, W, b = step()
-        f(np.ones((6, 4))), f(np.ones((6, 4)))
+        warnings.simplefilter("always")
+        with warnings.catch_warnings(record=True) as told:
+            f(np.ones((6, 4))), f(np.ones((6, 4)))
+        assert [type(w.message).__name__ for w in told] == ["LaunchWarning"]
+        warnings.simplefilter("error")
         say("third")
         f(np.ones((6, 4)))
         say("end")
         print(f._runtime.replayed, f._runtime.obstacle)
         f.epoch(np.ones((3, 6, 4)))
+        warnings.simplefilter("ignore")
         print(len(f.profile(np.ones((6, 4)))))
     """, PAPER_NO_GRAPHS="1")  # fmt: skip
     assert said.startswith("False target 'cuda': the driver answered CUDA_ERROR_NOT_SUPPORTED\n")

@@ -8,6 +8,7 @@ driver for all of them.
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
@@ -30,7 +31,7 @@ from graphgrad.compiler.cuda_feeding import Epochs
 from graphgrad.compiler.cuda_launches import Launch, Written
 from graphgrad.compiler.cuda_memory import Staging, allocate, pinned
 from graphgrad.compiler.cuda_pen import DEVICE_ARENAS
-from graphgrad.compiler.cuda_replay import Replay, mark
+from graphgrad.compiler.cuda_replay import LaunchWarning, Replay, mark
 from graphgrad.compiler.cuda_text import Text
 from graphgrad.compiler.origins import Run
 from graphgrad.compiler.program import Program
@@ -167,6 +168,12 @@ class CudaRuntime(Epochs):
             replay = Replay(self._cuda, self._stream, launches)
         except Exception as found:  # the launches themselves still work
             self.obstacle = readable(found)
+            warnings.warn(
+                f"target 'cuda': launches cannot be recorded as a CUDA graph ({self.obstacle}); "
+                f"they are made one by one, which takes longer where kernels are small",
+                LaunchWarning,
+                stacklevel=4,
+            )
             return None
         self.replayed = True
         return replay

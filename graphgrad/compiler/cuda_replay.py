@@ -8,7 +8,11 @@ from typing import Any
 
 from graphgrad.errors import CompileError
 
-__all__ = ["Replay", "mark"]
+__all__ = ["LaunchWarning", "Replay", "mark"]
+
+
+class LaunchWarning(UserWarning):
+    """Launches cannot be recorded as a CUDA graph; they are made one by one."""
 
 
 class Replay:
