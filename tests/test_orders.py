@@ -9,8 +9,6 @@ import pytest
 
 import graphgrad as gg
 from graphgrad.compiler import orders
-from graphgrad.compiler.cache import load
-from graphgrad.compiler.helpers import HELPERS
 from graphgrad.compiler.orders import Order
 from graphgrad.errors import CompileError, ShapeError
 
@@ -60,7 +58,7 @@ def test_two_examples_share_a_batch_by_chance():
 @pytest.mark.parametrize("drop", [False, True])
 def test_compiled_and_numpy_draw_the_same(monkeypatch, n, seed, many, drop):
     monkeypatch.setattr(orders, "MANY", many)
-    pick = load(HELPERS).pick
+    pick = orders.compiled().pick
     a = Order(n, 5, seed, steps=12, drop=drop)
     b = Order(n, 5, seed, steps=12, drop=drop)
     assert np.array_equal(a.array(), b.array(pick))

@@ -14,7 +14,7 @@ from graphgrad.compiler.feeding import Feed
 from graphgrad.compiler.fuse import Fused, fuse
 from graphgrad.compiler.helpers import EXPORTS, HELPERS
 from graphgrad.compiler.memory import Plan, plan
-from graphgrad.compiler.orders import ROOM, Order
+from graphgrad.compiler.orders import ROOM, Order, compiled
 from graphgrad.compiler.origins import Run
 from graphgrad.compiler.program import Program
 from graphgrad.compiler.regions import Schedule, schedule
@@ -116,7 +116,8 @@ class CpuRuntime:
         table = self._many
         if isinstance(feed.rows, Order):
             table[ORDER] = _address(feed.rows.table)
-            table[ORDER + 1], table[ROWS] = feed.rows.first, table[ORDER] + 8 * ROOM
+            table[ORDER + 1], table[ORDER + 2] = compiled().next_rows.address, feed.rows.first
+            table[ROWS] = table[ORDER] + 8 * ROOM
         else:
             table[ROWS], table[ORDER] = _address(feed.rows), 0
         for k, (x, room) in enumerate(zip(feed.data, rooms, strict=True)):

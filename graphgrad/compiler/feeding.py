@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from graphgrad.compiler.orders import Order
+from graphgrad.compiler.orders import Order, compiled
 from graphgrad.errors import CompileError, DtypeError, ShapeError
 from graphgrad.graph import Node, describe
 
@@ -39,10 +39,7 @@ class Feed:
         """Return the same with a list of all row numbers in place of an `Order`."""
         if not isinstance(self.rows, Order):
             return self
-        from graphgrad.compiler.cache import load
-        from graphgrad.compiler.helpers import HELPERS
-
-        return replace(self, rows=self.rows.array(load(HELPERS).pick))
+        return replace(self, rows=self.rows.array(compiled().pick))
 
 
 def fitting(node: Node, value: Any) -> Any:

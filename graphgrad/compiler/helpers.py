@@ -7,7 +7,7 @@ name, and kernels import it by that name, so a change of a helper makes new modu
 
 from __future__ import annotations
 
-from graphgrad.compiler import fastmath, orders, threads, tiles
+from graphgrad.compiler import fastmath, threads, tiles
 
 __all__ = ["EXPORTS", "HELPERS"]
 
@@ -25,7 +25,7 @@ from numba.extending import intrinsic
 from numba.np.arrayobj import make_array, populate_array
 from numpy import float32, float64, floor, int64
 
-ROWS, FLAG, ORDER, FIRST = 8, 9, 10, 11
+ROWS, FLAG, ORDER = 8, 9, 10
 
 
 @intrinsic
@@ -187,14 +187,14 @@ def fill_uniform32(out, count, counter, seed):
 
 '''
 
-HELPERS = _HELPERS + orders.SOURCE + tiles.SOURCE + threads.SOURCE + fastmath.SOURCE
+HELPERS = _HELPERS + tiles.SOURCE + threads.SOURCE + fastmath.SOURCE
 """The module of helpers."""
 EXPORTS = [
     "acos", "add", "address_of", "asin", "atan", "atan2", "batch", "bits_of_float", "call",
     "cfunc", "checked", "cos", "cosh", "cycles", "erf", "erfc", "exp", "exp32", "expm1", "expm132",
     "fill_uniform32", "fill_uniform64", "float32", "float64", "float_of_bits", "floor", "gemm",
-    "inf", "int64", "log", "log1p", "log1p32", "log32", "math", "memory", "nan", "next_rows",
-    "njit", "np", "run_of", "sin", "sinh", "spread", "sqrt", "tan", "tanh", "tanh32", "tile",
-    "transpose16", "view",
+    "inf", "int64", "log", "log1p", "log1p32", "log32", "math", "memory", "nan", "njit", "np",
+    "run_of", "sin", "sinh", "spread", "sqrt", "tan", "tanh", "tanh32", "tile", "transpose16",
+    "view",
 ]  # fmt: skip
 """What kernels may use of it."""

@@ -19,7 +19,7 @@ import numpy as np
 from graphgrad.errors import ShapeError
 from graphgrad.ops.random import bits
 
-__all__ = ["ROOM", "SOURCE", "Order"]
+__all__ = ["ROOM", "Order", "compiled"]
 
 MANY = 1 << 22
 """Above so many rows, blocks of neighbours stay together."""
@@ -99,7 +99,7 @@ class Order:
         """Return all row numbers, int64 of shape (steps, batch).
 
         Args:
-            pick: what draws a batch; the compiled helper of that name is faster.
+            pick: what draws a batch; `compiled().pick` is faster.
         """
         found = np.empty((self.steps, self.batch), np.int64)
         for k, out in enumerate(found):
@@ -199,14 +199,20 @@ def pick(order, step):
             room[i] = places[place // block]*block + place % block
 
 
-@njit(cache=True)
-def next_rows(addresses, step):
-    """Draw the rows of the next batch, when no list of them was given."""
-    if addresses[ORDER] != 0:
-        settings = memory(addresses[ORDER], {ROOM}, int64)
-        size = {ROOM} + settings[{BATCH}] + settings[{BLOCKS}]
-        pick(memory(addresses[ORDER], size, int64), addresses[FIRST] + step)
-
-
+@cfunc("void(int64, int64, int64)", cache=True)
+def next_rows(step, _, order):
+    """Write the rows of a batch into the room of an order at an address."""
+    settings = memory(order, {ROOM}, int64)
+    size = {ROOM} + settings[{BATCH}] + settings[{BLOCKS}]
+    pick(memory(order, size, int64), step)
 '''
-"""The same for compiled code: `pick(table, step)`."""
+
+
+def compiled() -> Any:
+    """Return the module of the same as compiled code: `pick(table, step)`, `next_rows.address`."""
+    from graphgrad.compiler.cache import load, name_of
+    from graphgrad.compiler.helpers import HELPERS
+
+    load(HELPERS)
+    names = "cfunc, float64, int64, memory, njit, np, philox"
+    return load(f"from {name_of(HELPERS)} import {names}\n\n{SOURCE}")

@@ -19,7 +19,7 @@ from graphgrad.compiler.products import Products
 from graphgrad.compiler.program import Program
 from graphgrad.compiler.regions import Region, Schedule
 from graphgrad.compiler.singles import Singles
-from graphgrad.compiler.text import ARENAS, FLAG, LETTERS, SLOTS, Loops, index, times
+from graphgrad.compiler.text import ARENAS, FLAG, LETTERS, ORDER, SLOTS, Loops, index, times
 from graphgrad.compiler.views import contiguous
 from graphgrad.dtypes import INT64, Dtype
 from graphgrad.errors import CompileError
@@ -253,7 +253,9 @@ class Writer(Functions, Products, Singles):
         self._views(1, held)
         self.emit(1, "for at_step in range(steps):")
         if any(n.shape for n in self.program.inputs):
-            self.emit(2, "next_rows(addresses, at_step)")
+            self.emit(2, f"if addresses[{ORDER}] != 0:  # draw the rows of this batch")
+            number = f"addresses[{ORDER + 2}] + at_step"
+            self.emit(3, f"call(addresses[{ORDER + 1}], {number}, 0, addresses[{ORDER}])")
         for k, n in enumerate(self.program.inputs):
             at, lead = SLOTS + PER_INPUT * k, n.shape[0] if n.shape else 1
             width = n.size // max(lead, 1)

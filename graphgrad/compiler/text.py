@@ -26,9 +26,9 @@ they run, and two BLAS routines."""
 FLAG = ROWS + 1
 """Where a kernel notes that an index was out of bounds."""
 ORDER = FLAG + 1
-"""Where an order's table stands, which draws the rows of each batch, or 0; then the number of its
-first batch."""
-SLOTS = ORDER + 2
+"""Where an order's table stands, or 0 when rows are listed; then what draws the rows of a batch,
+and the number of the first batch."""
+SLOTS = ORDER + 3
 """Where the inputs begin."""
 LETTERS = "ijklmnpq"
 _WORDS = (
