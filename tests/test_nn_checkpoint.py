@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -321,6 +322,19 @@ def test_killed_at_random_moments(tmp_path):
     assert trained(killed, freq=1).returncode == 0
     for name in ("end.npz", "log.csv"):
         assert (tmp_path / "whole" / name).read_bytes() == (killed / name).read_bytes(), name
+
+
+def test_a_training_taken_up_counts_the_seconds_before(tmp_path, monkeypatch):
+    ticks = itertools.count()
+    monkeypatch.setattr("graphgrad.nn.loop.time.perf_counter", lambda: float(next(ticks)))
+    X, y = data()
+
+    def fit(epochs):
+        backup = nn.BackupAndRestore(tmp_path / "b.npz", delete_checkpoint=False)
+        return small().fit(X, y, epochs=epochs, callbacks=[backup], verbose=0).seconds
+
+    once = fit(2)
+    assert fit(4) > once  # it makes two epochs more, and no fewer looks at the clock
 
 
 def test_a_backup_of_another_network_is_refused(tmp_path):

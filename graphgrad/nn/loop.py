@@ -56,10 +56,11 @@ class Loop:
         ]  # fmt: skip
         self._steps = max(1, int(SECONDS * model.pace))
         self._past: list[Past] = []
+        self._began = 0.0  # by the clock, less what was spent before it was taken up again
 
     def run(self) -> History:
         """Train until the last epoch, or until somebody stops it."""
-        began = time.perf_counter() - self.history.seconds
+        self._began = time.perf_counter()
         self.model.stop_training = False
         self._begin()
         with Interrupts() as interrupts, self.progress:
@@ -72,7 +73,7 @@ class Loop:
                     self.model.stop_training = "interrupted"
         stopped = self.model.stop_training
         self.history.stopped = "a callback" if stopped is True else stopped or None
-        self.history.seconds = time.perf_counter() - began
+        self.history.seconds = time.perf_counter() - self._began
         for c in self.callbacks:
             c.on_train_end(self.history)
         return self.history
@@ -173,7 +174,7 @@ class Loop:
             "sizes": self._sizes,
             "history": self.history.history,
             "epochs": self.history.epoch,
-            "seconds": self.history.seconds,
+            "seconds": time.perf_counter() - self._began,
             "stop": self.model.stop_training,
             "callbacks": [[type(c).__name__, c.state()] for c in self.callbacks],
         }
@@ -195,7 +196,7 @@ class Loop:
         self._results, self._sizes = list(state["results"]), list(state["sizes"])
         self.history.history = {k: list(v) for k, v in state["history"].items()}
         self.history.epoch = list(state["epochs"])
-        self.history.seconds = float(state["seconds"])
+        self._began -= float(state["seconds"])
         self.model.stop_training = state["stop"]
         for c, (_, own) in zip(self.callbacks, state["callbacks"], strict=True):
             c.restore(own)
