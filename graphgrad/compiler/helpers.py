@@ -191,10 +191,10 @@ HELPERS = _HELPERS + tiles.SOURCE + threads.SOURCE + fastmath.SOURCE
 """The module of helpers."""
 EXPORTS = [
     "acos", "add", "address_of", "asin", "atan", "atan2", "batch", "bits_of_float", "call",
-    "cfunc", "checked", "cos", "cosh", "cycles", "erf", "erfc", "exp", "exp32", "expm1", "expm132",
-    "fill_uniform32", "fill_uniform64", "float32", "float64", "float_of_bits", "floor", "gemm",
-    "inf", "int64", "log", "log1p", "log1p32", "log32", "math", "memory", "nan", "njit", "np",
-    "run_of", "sin", "sinh", "spread", "sqrt", "tan", "tanh", "tanh32", "tile", "transpose16",
-    "view",
+    "cfunc", "checked", "cos", "cosh", "cycles", "erf", "erf32", "erfc", "exp", "exp32", "expm1",
+    "expm132", "fill_uniform32", "fill_uniform64", "float32", "float64", "float_of_bits", "floor",
+    "gemm", "inf", "int64", "log", "log1p", "log1p32", "log32", "math", "memory", "nan", "njit",
+    "np", "run_of", "sin", "sinh", "spread", "sqrt", "tan", "tanh", "tanh32", "tile",
+    "transpose16", "view",
 ]  # fmt: skip
 """What kernels may use of it."""
