@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from graphgrad.compiler.turns import turned_out
 from graphgrad.context import making
 from graphgrad.graph import CONSTANT, Node, ancestors, apply, by_serial, const
 
@@ -72,7 +73,8 @@ class _Rewriter:
         folded = self._folded(node)
         if folded is not None:
             return self._shared(folded)
-        return self._shared(node)
+        turned = turned_out(node)
+        return self._shared(node) if turned is None else self._settle_below(turned)
 
     def _settle_below(self, root: Node) -> Node:
         """Settle the few nodes that a lowering made on top of nodes that are settled already."""

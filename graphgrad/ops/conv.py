@@ -133,10 +133,31 @@ windows = structured(
     kind="move",
     vjp=[lambda g, y, x, size, stride: fold(g, x.shape[-2:], stride)],
     linear="each",
+    lower=lambda x, size, stride: _side_by_side(x, size, stride),
     text="windows(#1)",
     latex=r"\operatorname{windows}\left(#1\right)",
     cases=[case((1, 4, 5), size=2), case((3, 5), size=(2, 3), stride=1), case((4, 4), 2, 3)],
 )
+
+
+def _tiles(image: shapes.Shape, size: Pair, stride: Pair) -> bool:
+    """Return whether windows cover an image side by side."""
+    return size == stride and all(n % k == 0 for n, k in zip(image, size, strict=True))
+
+
+def _side_by_side(x: Any, size: Pair, stride: Pair) -> Any:
+    n, (height, width) = len(x.shape) - 2, x.shape[-2:]
+    if not _tiles(x.shape[-2:], size, stride):
+        return None
+    cut = reshape(x, (*x.shape[:-2], height // size[0], size[0], width // size[1], size[1]))
+    return transpose(cut, (*range(n), n, n + 2, n + 1, n + 3))
+
+
+def _put_together(x: Any, image: Pair, stride: Pair) -> Any:
+    if not _tiles(image, x.shape[-2:], stride):
+        return None
+    n = len(x.shape) - 4
+    return reshape(transpose(x, (*range(n), n, n + 2, n + 1, n + 3)), (*x.shape[:-4], *image))
 
 
 def _fold_prepare(x: Any, image: Any, stride: Any) -> Any:
@@ -169,6 +190,7 @@ fold: Primitive = structured(
     kind="move",
     vjp=[lambda g, y, x, image, stride: windows(g, x.shape[-2:], stride)],
     linear="each",
+    lower=lambda x, image, stride: _put_together(x, image, stride),
     text="fold(#1)",
     latex=r"\operatorname{fold}\left(#1\right)",
     cases=[

@@ -68,6 +68,12 @@ def _transpose(x: Any, axes: Sequence[int] | None = None) -> Any:
     return (x,), {"axes": shapes.permutation(axes, len(_shape_of(x)))}
 
 
+def _transpose_of(x: Any, axes: shapes.Shape) -> Any:
+    if x.primitive is transpose:
+        return transpose(x.inputs[0], tuple(x.settings["axes"][k] for k in axes))
+    return x if axes == tuple(range(len(axes))) else None
+
+
 def _reverses(axes: shapes.Shape) -> bool:
     return axes == tuple(reversed(range(len(axes))))
 
@@ -97,7 +103,7 @@ transpose: Primitive = structured(
     ),
     precedence=5,
     symbol="ᵀ",
-    lower=lambda x, axes: x if axes == tuple(range(len(axes))) else None,
+    lower=lambda x, axes: _transpose_of(x, axes),
     cases=[case((2, 3)), case((2, 3, 4), axes=(2, 0, 1)), case((2, 3, 4), axes=(0, -1, 1))],
 )
 
