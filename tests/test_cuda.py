@@ -30,9 +30,10 @@ WORKS = ("moons", "digits", "mnist", "chain", "cnn")
 
 
 def test_in_the_simulator():
+    parts = ("", "_windows", "_fast")
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-x",
-         str(HERE / "simulated_cuda.py"), str(HERE / "simulated_cuda_windows.py")],
+         *(str(HERE / f"simulated_cuda{part}.py") for part in parts)],
         env={**os.environ, "NUMBA_ENABLE_CUDASIM": "1"}, cwd=HERE.parent, capture_output=True,
         text=True, timeout=600,
     )  # fmt: skip
@@ -230,6 +231,21 @@ def test_the_other_forms_become_ptx(monkeypatch, tmp_path):
     ]  # fmt: skip
     text = Text(program(nodes, [x, i, step, y, many], {}))
     assert [*becomes_ptx(text, 90, tmp_path, monkeypatch)]
+
+
+@needs_toolkit
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("arch", [80, 90])
+@pytest.mark.parametrize("math", ["fast", "exact"])
+def test_the_chain_is_a_straight_line_with_fast_reciprocals(math, arch, monkeypatch, tmp_path):
+    text = Text(benchmark_program("chain"), math=math)
+    _, ptx, _ = next(becomes_ptx(text, arch, tmp_path, monkeypatch))
+    lines = re.split(r"\$L__BB\S+:|\bbra\b", ptx)  # what runs without a branch
+    loop = next(b for b in lines if b.count("ex2.approx") >= 12)  # four entries, tanh and all
+    assert "ld.global" in loop
+    assert "st.global" in loop
+    divided = loop.count("rcp.rn.f32"), loop.count("rcp.approx.ftz.f32")
+    assert divided == ((0, 8) if math == "fast" else (4, 4))  # σ, and in tanh
 
 
 # -- refusals ----------------------------------------------------------------------------------

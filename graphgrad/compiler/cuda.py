@@ -58,7 +58,8 @@ class CudaRuntime(Epochs):
         self.program, self.math = program, math
         self._stream = self._cuda.stream()
         self._blas = Library(self._cuda, self._stream, math)
-        self.text = Text(program, SIMULATED if simulated() else HARDWARE, together, self._blas.able)
+        cut = SIMULATED if simulated() else HARDWARE
+        self.text = Text(program, cut, together, self._blas.able, math)
         self.fused, self.plan = self.text.fused, self.text.plan
         self.source, self.names = self.text.step.text, self.text.step.names
         self.replayed, self.obstacle = False, ""

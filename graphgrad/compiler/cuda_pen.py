@@ -6,11 +6,13 @@ lines that one block of threads runs. Pieces that do not need each other are put
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from graphgrad import dtypes
 from graphgrad.compiler.cuda_device import HARDWARE, Cut
+from graphgrad.compiler.cuda_fast import fast
 from graphgrad.compiler.fuse import Kernel, is_literal
 from graphgrad.compiler.loops import Nests
 from graphgrad.compiler.text import LETTERS, index
@@ -28,9 +30,9 @@ DEVICE_ARENAS = {
 }
 WORDS = """
     acc ahead at b8 bad begin best bests block bool_ by column cuda end f32 f64 far first floor
-    floorf half i64 inf inner int32 keys known lane last left lefts min mine more near other part
-    philox place places product r rank rest right rights row rows s same second slot step t thread
-    total turn u32 uint64 value which x y
+    floorf half i64 inf inner int32 intrinsic ir keys known lane last left lefts min mine more near
+    other part philox place places product r rank reciprocal32 rest right rights row rows s same
+    second slot step t thread total turn types u32 uint64 value which x y
 """
 """Names that the text uses itself."""
 OUTER = [f"_{letter}" for letter in "abcdefgh"]
@@ -68,6 +70,7 @@ class CudaPen(Nests):
             this launch, and the most in any.
     """
 
+    forms: ClassVar[Mapping[str, str]] = {}
     grid: Cut = HARDWARE
     kept: dict[Dtype, int] = field(default_factory=dict)
     most_kept: dict[Dtype, int] = field(default_factory=dict)
@@ -141,9 +144,12 @@ class CudaPen(Nests):
     def expression(self, node: Node, operands: Sequence[str]) -> str:
         """Return the scalar code of an elementwise node."""
         text = super().expression(node, operands)
+        if dtypes.FLOAT32 not in (node.dtype, *(x.dtype for x in node.inputs)):
+            return text
+        if self.math == "fast":
+            text = fast(text)
         # NumPy's floor is none of the functions that Numba knows on a GPU
-        narrow = dtypes.FLOAT32 in (node.dtype, *(x.dtype for x in node.inputs))
-        return text.replace("floor(", "floorf(") if narrow else text
+        return text.replace("floor(", "floorf(")
 
     def scratch(self, dtype: Dtype, count: int) -> int:
         """Return where so many entries for unfinished sums begin, in the scratch of a type."""

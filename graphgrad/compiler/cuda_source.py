@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from graphgrad.compiler import cuda_fast
 from graphgrad.compiler.cuda_blas import Call
 from graphgrad.compiler.cuda_helpers import header
 from graphgrad.compiler.cuda_launches import CudaLaunches, Launch, Launched, Written, groups
@@ -85,7 +86,10 @@ class Writer(CudaLaunches):
             if node in self.plan.start:
                 what = f"{DEVICE_ARENAS[node.dtype]}{list(node.shape)}"
                 places.append(f"{name} = {self.plan.start[node]}  # {what}")
-        lines = [header(self.grid.simulated, random), *places, *text]
+        lines = [header(self.grid.simulated, random)]
+        if any("reciprocal32(" in line for line in text):
+            lines.append(cuda_fast.header(self.grid.simulated))
+        lines += [*places, *text]
         return Written("\n".join(lines) + "\n", launches, sizes, found, self.names)
 
     def _stages(self, unit: Unit) -> list[list[Piece]]:

@@ -27,6 +27,7 @@ class Text:
         cut: into how many threads and blocks work is cut.
         together: whether kernels share launches.
         able: what cuBLASLt can do; None where all products are our own.
+        math: as for `compile`; all but "exact" are "fast" in our own kernels.
 
     Attributes:
         fused, plan, layout: the kernels, where their buffers lie, where inputs and outputs do.
@@ -34,14 +35,19 @@ class Text:
     """
 
     def __init__(
-        self, program: Program, cut: Cut = HARDWARE, together: bool = True, able: Able | None = None
+        self,
+        program: Program,
+        cut: Cut = HARDWARE,
+        together: bool = True,
+        able: Able | None = None,
+        math: str = "fast",
     ) -> None:
         self.program, self.cut = program, cut
         fused, found, times = levels(program, fuse(program), able)
         self.fused: Fused = fused
         self.plan: Plan = plan(program, fused, times)
         self.layout = _layout(program, fused, self.plan)
-        self._stages = (program, fused, times, self.plan, "exact")
+        self._stages = (program, fused, times, self.plan, math if math == "exact" else "fast")
         self.step: Written = Writer(*self._stages, grid=cut, layout=self.layout).write(
             found, together
         )

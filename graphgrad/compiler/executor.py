@@ -308,8 +308,10 @@ def compile(
             GPU, ``"numpy"`` for the reference.
         math: ``"fast"`` computes exp, log, tanh and their like of float32 as vectors, to a few
             1e-7 relative; ``"exact"`` calls the C library. In float64 it is always exact. On
-            ``"cuda"`` ``"tf32"`` and ``"bf16"`` let large float32 products round their factors to
-            10 or 7 binary digits, for tensor cores; they need the extra ``cublas``.
+            ``"cuda"`` both call NVIDIA's functions, but ``"fast"`` takes the device's reciprocals
+            in the logistic function; ``"tf32"`` and ``"bf16"`` moreover let large float32 products
+            round their factors to 10 or 7 binary digits, for tensor cores; they need the extra
+            ``cublas``.
 
     Returns:
         An `Executor`: ``f(x_array) -> [array, …]``; ``f.source`` is the kernels' text.

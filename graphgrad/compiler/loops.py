@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from graphgrad import dtypes
 from graphgrad.compiler.fastmath import FAST
@@ -42,6 +43,8 @@ class Reduction:
 
 class Nests(Pen):
     """Writes loops over elementwise nodes and reductions."""
+
+    forms: ClassVar[Mapping[str, str]] = FAST  # of float32, with math "fast"
 
     def _loop(self, kernel: Kernel) -> None:
         mine = set(kernel.nodes)
@@ -174,7 +177,7 @@ class Nests(Pen):
         if dtypes.FLOAT32 in (node.dtype, *(x.dtype for x in node.inputs)):
             code = _LITERAL.sub(r"float32(\1)", code)
             if self.math == "fast":
-                code = _FUNCTION.sub(lambda m: FAST.get(m[1], m[1]) + "(", code)
+                code = _FUNCTION.sub(lambda m: self.forms.get(m[1], m[1]) + "(", code)
             settings = {k: f"float32({v})" if _LITERAL.fullmatch(v.lstrip("-")) else v
                         for k, v in settings.items()}  # fmt: skip
         text = code.format(*operands, **settings)
