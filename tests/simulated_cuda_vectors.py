@@ -140,8 +140,12 @@ def test_sums_along_any_axis(shape, axis):
 
 def test_inputs_begin_at_a_multiple_whatever_stands_before_them():
     x = gg.var("data", shape=(64,), dtype="float32")
-    odd = gg.var("odd", random(19, dtype=np.float32))
-    f = gg.compile([gg.tanh(x), gg.sum(gg.exp(odd))], [x], target="cuda")
+    a, b, c = (
+        gg.var(k, random(*shape, dtype=np.float32))
+        for k, shape in {"a": (19, 3), "b": (3, 1), "c": (1, 2)}.items()
+    )
+    f = gg.compile([gg.tanh(x), (a @ b) @ c], [x], target="cuda")
+    assert f._runtime.plan.sizes[x.dtype] % 4 != 0  # the product between ends with its 19 entries
     assert "load_vector(f32, data" in f.source
     given = random(64, dtype=np.float32)
     assert np.allclose(f(given)[0], np.tanh(given))

@@ -12,9 +12,11 @@ import re
 import subprocess
 import sys
 import textwrap
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 import graphgrad as gg
@@ -30,7 +32,7 @@ WORKS = ("moons", "digits", "mnist", "chain", "cnn")
 
 
 def test_in_the_simulator():
-    parts = ("", "_windows", "_fast")
+    parts = ("", "_windows", "_vectors", "_fast")
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-x",
          *(str(HERE / f"simulated_cuda{part}.py") for part in parts)],
@@ -198,6 +200,50 @@ def test_large_tiles_are_loaded_sixteen_bytes_at_a_time(monkeypatch, tmp_path):
     assert (body.count("fma.rn.f32"), body.count("ld.shared.v4.f32")) == (128, 8)
     assert body.count(";") <= 145  # so nine in ten instructions are multiplications
     assert log is None or int(re.search(r"Used (\d+) registers", log)[1]) <= 128, log
+
+
+def moved(ptx):
+    """Return how often a text in PTX loads from and stores to memory, by kind of number."""
+    found = Counter(re.findall(r"\b(?:ld|st)\.global\.(?:v\d\.)?f\d\d", ptx))
+    return {kind.replace(".global", ""): count for kind, count in found.items()}
+
+
+@needs_toolkit
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("arch", [80, 90])
+def test_the_chain_moves_sixteen_bytes_at_a_time(arch, monkeypatch, tmp_path):
+    text = Text(benchmark_program("chain"))
+    _, ptx, log = next(becomes_ptx(text, arch, tmp_path, monkeypatch))
+    assert moved(ptx) == {"ld.v4.f32": 1, "st.v4.f32": 1, "st.f32": 1}  # the last is a part's sum
+    assert log is None or "0 bytes stack frame" in log, log
+
+
+def adam(shape, dtype):
+    """Return a program of Adam's update of a parameter, whose gradient is given."""
+    w, m, v, g = (gg.var(name, shape=shape, dtype=dtype) for name in "wmvg")
+    step = gg.var("step", np.zeros((), dtype))
+    number = np.dtype(dtype).type
+    now = step + number(1)
+    m1 = number(0.9) * m + number(0.1) * g
+    v1 = number(0.999) * v + number(0.001) * gg.square(g)
+    rate = number(1e-3) * gg.sqrt(1 - number(0.999) ** now) / (1 - number(0.9) ** now)
+    updates = {step: now, m: m1, v: v1, w: w - rate * m1 / (gg.sqrt(v1) + number(1e-8))}
+    return program([], [g], updates, gpu=True)
+
+
+@needs_toolkit
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("arch", [80, 90])
+@pytest.mark.parametrize(("dtype", "kind", "each"), [("float32", "v4.f32", 1),
+                                                     ("float64", "v2.f64", 2)])  # fmt: skip
+@pytest.mark.parametrize("shape", [(784, 512), (785, 513)])
+def test_adam_moves_sixteen_bytes_at_a_time(arch, dtype, kind, each, shape, monkeypatch, tmp_path):
+    text = Text(adam(shape, dtype))
+    ptxs = [p for name, p, _ in becomes_ptx(text, arch, tmp_path, monkeypatch) if "launch" in name]
+    counts = sum((Counter(moved(p)) for p in ptxs), Counter())
+    assert (counts[f"ld.{kind}"], counts[f"st.{kind}"]) == (4 * each, 3 * each), counts
+    alone = 2 + 3 * (shape == (785, 513))  # the step, the rate; the one entry that is left
+    assert counts[f"st.{kind[-3:]}"] == alone, counts
 
 
 @needs_toolkit

@@ -30,9 +30,10 @@ DEVICE_ARENAS = {
 }
 WORDS = """
     acc ahead at b8 bad begin best bests block bool_ by column cuda end f32 f64 far first floor
-    floorf half i64 inf inner int32 intrinsic ir keys known lane last left lefts min mine more near
-    other part philox place places product r rank reciprocal32 rest right rights row rows s same
-    second slot step t thread total turn types u32 uint64 value which x y
+    floorf half i64 inf inner int32 intrinsic ir keys known lane last left lefts load_vector min
+    mine more near other part philox place places product r rank reciprocal32 rest right rights row
+    rows s same second slot step store_vector t thread total turn types u32 uint64 value vector_at
+    which x y
 """
 """Names that the text uses itself."""
 OUTER = [f"_{letter}" for letter in "abcdefgh"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from graphgrad.compiler import cuda_fast
+from graphgrad.compiler import cuda_fast, cuda_vectors
 from graphgrad.compiler.cuda_blas import Call
 from graphgrad.compiler.cuda_helpers import header
 from graphgrad.compiler.cuda_launches import CudaLaunches, Launch, Launched, Written, groups
@@ -87,6 +87,8 @@ class Writer(CudaLaunches):
                 what = f"{DEVICE_ARENAS[node.dtype]}{list(node.shape)}"
                 places.append(f"{name} = {self.plan.start[node]}  # {what}")
         lines = [header(self.grid.simulated, random)]
+        if any("_vector(" in line for line in text):
+            lines.append(cuda_vectors.header(self.grid.simulated))
         if any("reciprocal32(" in line for line in text):
             lines.append(cuda_fast.header(self.grid.simulated))
         lines += [*places, *text]

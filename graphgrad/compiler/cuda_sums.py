@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from graphgrad.compiler.cuda_loops import UNROLLED, CudaNests, Sweep
 from graphgrad.compiler.cuda_pen import DEVICE_ARENAS, Piece, power_above
 from graphgrad.compiler.cuda_schedule import MOST_SUMS
+from graphgrad.compiler.cuda_vectors import SIDE
 from graphgrad.compiler.fuse import Kernel
 from graphgrad.compiler.text import LETTERS
 from graphgrad.graph import Node
@@ -263,17 +264,37 @@ class CudaSums(CudaNests):
                          [letters[a] for a in over], kind)  # fmt: skip
             return letters
 
+        def summed(found: list[dict[Node, str]]) -> None:
+            for local in found:
+                for node, name in zip(sweep.reduced, names, strict=True):
+                    value = self.combined(node, name, local[node.inputs[0]])
+                    self.emit(depth + 1, f"{name} = {value}")
+
+        if lanes.length >= 2 * UNROLLED * step and self._along(sweep, over):
+            whole = lanes.length // SIDE * SIDE
+            self.emit(depth, "first = at")
+            self.emit(depth, f"at = {kind}({SIDE}*first)")
+            self.emit(depth, f"while at < {whole}:")
+            summed(self.side_by_side(depth + 1, sweep, locate(0), known))
+            self.emit(depth + 1, f"at = {kind}(at + {SIDE * step})")
+            if whole < lanes.length:
+                self.emit(depth, f"at = {kind}({whole} + first)")
+                self.emit(depth, f"if at < {lanes.length}:")
+                summed(self.bodies(depth + 1, sweep, 1, locate, known))
+            return
         counts = [1]
         if lanes.length >= 2 * UNROLLED * step:
             counts = [UNROLLED, 1]
         for many in counts:
             last = lanes.length - (many - 1) * step
             self.emit(depth, f"while at < {last}:")
-            for local in self.bodies(depth + 1, sweep, many, locate, known):
-                for node, name in zip(sweep.reduced, names, strict=True):
-                    value = self.combined(node, name, local[node.inputs[0]])
-                    self.emit(depth + 1, f"{name} = {value}")
+            summed(self.bodies(depth + 1, sweep, many, locate, known))
             self.emit(depth + 1, f"at = {kind}(at + {many * step})")
+
+    def _along(self, sweep: Sweep, over: list[int]) -> bool:
+        """Return whether a lane may take neighbours: the last axis is summed over."""
+        last = len(sweep.loops.sizes) - 1
+        return over[-1:] == [last] and self.can_be_side_by_side(sweep)
 
     def _added_up(self, node: Node, first: Lanes, at: int) -> Piece:
         """Add up the parts of split sums."""

@@ -64,7 +64,7 @@ def _layout(program: Program, fused: Fused, found: Plan) -> Layout:
     looks_up = any(k.kind in LOOKUPS for k in fused.kernels)
     for kind in DEVICE_ARENAS:
         step = ALIGNMENT // kind.itemsize
-        at = layout.sizes.get(kind, 0)
+        at = -(-layout.sizes.get(kind, 0) // step) * step
         ends = [at]
         for nodes, places in ((program.inputs, layout.inputs), (program.outputs, layout.outputs)):
             places.extend([0] * (len(nodes) - len(places)))
