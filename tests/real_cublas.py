@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 import graphgrad as gg
-from graphgrad.compiler import cuda_descriptors
-from graphgrad.compiler.cuda_blas import product_of
-from graphgrad.compiler.cuda_descriptors import Descriptors
+from graphgrad.compiler.cuda import descriptors as cuda_descriptors
+from graphgrad.compiler.cuda.blas import product_of
+from graphgrad.compiler.cuda.descriptors import Descriptors
 from graphgrad.compiler.fuse import fuse
 from graphgrad.compiler.program import program
 from graphgrad.compiler.views import View

@@ -15,7 +15,9 @@ import pytest
 
 import graphgrad as gg
 from graphgrad import nn
-from graphgrad.compiler import cuda_blas, cuda_cublas, cuda_memory
+from graphgrad.compiler.cuda import blas as cuda_blas
+from graphgrad.compiler.cuda import cublas as cuda_cublas
+from graphgrad.compiler.cuda import memory as cuda_memory
 from graphgrad.errors import CompileError, DeviceMemoryError, MissingDependencyError
 from graphgrad.graph import evaluate
 

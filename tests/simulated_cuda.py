@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 
 import graphgrad as gg
 from graphgrad import nn
-from graphgrad.compiler import cuda as cuda_runtime
-from graphgrad.compiler import cuda_feeding, cuda_memory
-from graphgrad.compiler.cuda_device import Cut
+from graphgrad.compiler.cuda import feeding as cuda_feeding
+from graphgrad.compiler.cuda import memory as cuda_memory
+from graphgrad.compiler.cuda import runtime as cuda_runtime
+from graphgrad.compiler.cuda.device import Cut
 from graphgrad.compiler.kernels import amount, duration
 from graphgrad.errors import CompileError, DeviceMemoryError
 from graphgrad.graph import evaluate

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import graphgrad as gg
-from graphgrad.compiler import cuda_fast
+from graphgrad.compiler.cuda import fast as cuda_fast
 
 from .simulator import simulator
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import graphgrad as gg
-from graphgrad.compiler import cuda as cuda_runtime
-from graphgrad.compiler import cuda_products
-from graphgrad.compiler.cuda_device import Cut
+from graphgrad.compiler.cuda import products as cuda_products
+from graphgrad.compiler.cuda import runtime as cuda_runtime
+from graphgrad.compiler.cuda.device import Cut
 
 from .simulated_cuda import _own_cache, agrees, pytestmark, random
 

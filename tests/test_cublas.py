@@ -18,9 +18,10 @@ from pathlib import Path
 import pytest
 
 import graphgrad as gg
-from graphgrad.compiler import cuda_blas, cuda_cublas
-from graphgrad.compiler.cuda_blas import product_of
-from graphgrad.compiler.cuda_text import Text
+from graphgrad.compiler.cuda import blas as cuda_blas
+from graphgrad.compiler.cuda import cublas as cuda_cublas
+from graphgrad.compiler.cuda.blas import product_of
+from graphgrad.compiler.cuda.text import Text
 from graphgrad.compiler.fuse import fuse
 from graphgrad.compiler.program import program
 from graphgrad.errors import CompileError, MissingDependencyError

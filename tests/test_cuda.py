@@ -20,8 +20,8 @@ import numpy as np
 import pytest
 
 import graphgrad as gg
-from graphgrad.compiler import cuda_device
-from graphgrad.compiler.cuda_text import Text
+from graphgrad.compiler.cuda import device as cuda_device
+from graphgrad.compiler.cuda.text import Text
 from graphgrad.compiler.program import program
 from graphgrad.errors import CompileError, DeviceMemoryError, MissingDependencyError
 

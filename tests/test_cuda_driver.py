@@ -145,7 +145,7 @@ def test_an_epoch_makes_no_round_trips_and_the_next_one_needs_no_memory(paper):
 def test_parts_overlap_without_new_memory(paper):
     _, asked = paper("""
         f, x, W, b = step()
-        from graphgrad.compiler import cuda_feeding
+        from graphgrad.compiler.cuda import feeding as cuda_feeding
         cuda_feeding.SHARE = 1e-5  # of 1 GB
         data = np.ones((100, 6, 4))
         for k in range(2):
@@ -280,7 +280,8 @@ def test_a_driver_that_does_not_fit_is_one_sentence(environment, text, paper):
 
 
 CALLED = """
-    from graphgrad.compiler import cuda_blas, cuda_cublas
+    from graphgrad.compiler.cuda import blas as cuda_blas
+from graphgrad.compiler.cuda import cublas as cuda_cublas
     from tests.cublas_in_numpy import CublasLt
 
     class Noting(CublasLt):

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import graphgrad as gg
-from graphgrad.compiler.cuda_windows import Window, merged, steps, without_copies
+from graphgrad.compiler.cuda.windows import Window, merged, steps, without_copies
 from graphgrad.compiler.fuse import fuse
 from graphgrad.compiler.program import program
 from graphgrad.graph import evaluate

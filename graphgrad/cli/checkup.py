@@ -75,7 +75,7 @@ def _safe(name: str, look: Callable[[], Finding], cost: str) -> Finding:
     try:
         found = look()
     except Exception as problem:  # a broken library raises whatever it likes
-        from graphgrad.compiler.cuda_device import readable
+        from graphgrad.compiler.cuda.device import readable
 
         text = f"{type(problem).__name__}: {readable(problem)}"
         found = Finding(name, "missing", text, remedy=_install(problem))
@@ -184,7 +184,7 @@ def _browser() -> Finding:
 
 def _cuda_compiler() -> Finding:
     """Compile a small kernel: that tells whether the toolkit is there and fits."""
-    from graphgrad.compiler.cuda_device import load, quiet, readable, simulated
+    from graphgrad.compiler.cuda.device import load, quiet, readable, simulated
     from graphgrad.errors import MissingDependencyError
 
     part, remedy = "CUDA kernels", "pip install 'graphgrad[cuda]'"
@@ -217,7 +217,7 @@ def _cuda_compiler() -> Finding:
 
 
 def _gpu() -> Finding:
-    from graphgrad.compiler.cuda_device import load, problem, simulated
+    from graphgrad.compiler.cuda.device import load, problem, simulated
 
     if simulated():
         return Finding("GPU", "limited", "Numba's simulator", "speed: it is for tests only")
@@ -239,7 +239,7 @@ def _gpu() -> Finding:
 
 
 def _cublas() -> Finding:
-    from graphgrad.compiler.cuda_cublas import bindings
+    from graphgrad.compiler.cuda.cublas import bindings
 
     try:
         version = bindings().get_version()

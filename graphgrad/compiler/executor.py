@@ -284,7 +284,7 @@ def _runtime(compiled: Any, target: str, math: str) -> Any:
             raise MissingDependencyError(f"target 'numba': {problem}; pip install numba") from None
         return CpuRuntime(compiled, math)
     if target == "cuda":
-        from graphgrad.compiler.cuda import CudaRuntime
+        from graphgrad.compiler.cuda.runtime import CudaRuntime
 
         return CudaRuntime(compiled, math)
     raise CompileError(f"target {target!r}: expected one of {', '.join(TARGETS)}")

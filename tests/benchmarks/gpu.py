@@ -266,7 +266,7 @@ def sampler(runtime, replayed=True):
     """
     from numba import cuda
 
-    from graphgrad.compiler.cuda_replay import Replay
+    from graphgrad.compiler.cuda.replay import Replay
 
     stream = runtime._stream
     go = runtime._step  # without the copies of a call's inputs and outputs
@@ -545,7 +545,7 @@ def with_cublas(run):
     """Return a part that needs the extra ``cublas``, and says so where it is not there."""
 
     def part(say, small):
-        from graphgrad.compiler import cuda_cublas
+        from graphgrad.compiler.cuda import cublas as cuda_cublas
 
         try:
             cuda_cublas.bindings()
@@ -559,7 +559,7 @@ def with_cublas(run):
 
 def put_cublas(part, simulated):
     """Have a part's products made by what it is to use: the library, or our own kernels."""
-    from graphgrad.compiler import cuda_cublas
+    from graphgrad.compiler.cuda import cublas as cuda_cublas
 
     def left_out():
         raise ImportError("this part is by graphgrad's own kernels")

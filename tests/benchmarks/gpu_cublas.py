@@ -4,7 +4,7 @@ Parts of `gpu.py`, which runs them where the extra ``cublas`` is installed. Prod
 our own are; with ``math="tf32"`` and ``"bf16"`` they may differ by 2⁻⁹ and 2⁻⁶ of the largest
 entry. What small products showed of ReLU (is nan passed on, is its bit at 0 a 0) is told as
 `right`. The times of our own products and of the library's, at growing sizes, are there to set
-`cuda_blas.LEAST` by.
+`cuda.blas.LEAST` by.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import statistics
 import numpy as np
 
 import graphgrad as gg
-from graphgrad.compiler import cuda_blas
+from graphgrad.compiler.cuda import blas as cuda_blas
 
 SIZES = [(17, 33, 65), (128, 512, 784), (64, 10, 1568), (300, 300, 300), (2048, 2048, 512),
          (512, 784, 8192)]  # fmt: skip

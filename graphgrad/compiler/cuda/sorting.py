@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from graphgrad.compiler.cuda_pen import Piece
-from graphgrad.compiler.cuda_rows import CudaRows
+from graphgrad.compiler.cuda.pen import Piece
+from graphgrad.compiler.cuda.rows import CudaRows
 from graphgrad.dtypes import INT64
 
 __all__ = ["ORDINAL", "CudaSorting"]

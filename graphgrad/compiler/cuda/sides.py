@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from graphgrad.compiler.cuda_memory import Staging
-from graphgrad.compiler.cuda_replay import Replay
+from graphgrad.compiler.cuda.memory import Staging
+from graphgrad.compiler.cuda.replay import Replay
 from graphgrad.compiler.feeding import Feed
 from graphgrad.dtypes import Dtype
 

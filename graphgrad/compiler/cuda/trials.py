@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from graphgrad.compiler.cuda_blas import Matrix, Product
-from graphgrad.compiler.cuda_device import address
-from graphgrad.compiler.cuda_memory import allocate
+from graphgrad.compiler.cuda.blas import Matrix, Product
+from graphgrad.compiler.cuda.device import address
+from graphgrad.compiler.cuda.memory import allocate
 from graphgrad.compiler.views import View
 from graphgrad.graph import const
 

@@ -14,8 +14,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from graphgrad.compiler.cuda_epilogues import Able, to_cublas
-from graphgrad.compiler.cuda_windows import without_copies
+from graphgrad.compiler.cuda.epilogues import Able, to_cublas
+from graphgrad.compiler.cuda.windows import without_copies
 from graphgrad.compiler.fuse import Fused, Kernel
 from graphgrad.compiler.program import Program
 from graphgrad.compiler.regions import Region, Schedule, aligned, reads

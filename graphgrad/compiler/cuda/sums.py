@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from graphgrad.compiler.cuda_loops import UNROLLED, CudaNests, Sweep
-from graphgrad.compiler.cuda_pen import DEVICE_ARENAS, Piece, power_above
-from graphgrad.compiler.cuda_schedule import MOST_SUMS
-from graphgrad.compiler.cuda_vectors import SIDE
+from graphgrad.compiler.cuda.loops import UNROLLED, CudaNests, Sweep
+from graphgrad.compiler.cuda.pen import DEVICE_ARENAS, Piece, power_above
+from graphgrad.compiler.cuda.schedule import MOST_SUMS
+from graphgrad.compiler.cuda.vectors import SIDE
 from graphgrad.compiler.fuse import Kernel
 from graphgrad.compiler.text import LETTERS
 from graphgrad.graph import Node

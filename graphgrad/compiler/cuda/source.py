@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from graphgrad.compiler import cuda_fast, cuda_vectors
-from graphgrad.compiler.cuda_blas import Call
-from graphgrad.compiler.cuda_helpers import header
-from graphgrad.compiler.cuda_launches import CudaLaunches, Launch, Launched, Written, groups
-from graphgrad.compiler.cuda_pen import DEVICE_ARENAS, Piece
-from graphgrad.compiler.cuda_schedule import Level, Unit
+from graphgrad.compiler.cuda import fast, vectors
+from graphgrad.compiler.cuda.blas import Call
+from graphgrad.compiler.cuda.helpers import header
+from graphgrad.compiler.cuda.launches import CudaLaunches, Launch, Launched, Written, groups
+from graphgrad.compiler.cuda.pen import DEVICE_ARENAS, Piece
+from graphgrad.compiler.cuda.schedule import Level, Unit
 from graphgrad.compiler.fuse import Kernel, is_literal
 from graphgrad.compiler.text import Loops
 from graphgrad.compiler.views import View
@@ -88,9 +88,9 @@ class Writer(CudaLaunches):
                 places.append(f"{name} = {self.plan.start[node]}  # {what}")
         lines = [header(self.grid.simulated, random)]
         if any("_vector(" in line for line in text):
-            lines.append(cuda_vectors.header(self.grid.simulated))
+            lines.append(vectors.header(self.grid.simulated))
         if any("reciprocal32(" in line for line in text):
-            lines.append(cuda_fast.header(self.grid.simulated))
+            lines.append(fast.header(self.grid.simulated))
         lines += [*places, *text]
         return Written("\n".join(lines) + "\n", launches, sizes, found, self.names)
 

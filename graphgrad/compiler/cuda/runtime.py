@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from graphgrad.compiler.cache import load as load_module
-from graphgrad.compiler.cuda_cublas import Library
-from graphgrad.compiler.cuda_device import (
+from graphgrad.compiler.cuda.cublas import Library
+from graphgrad.compiler.cuda.device import (
     HARDWARE,
     SIMULATED,
     WAY_OUT,
@@ -27,12 +27,12 @@ from graphgrad.compiler.cuda_device import (
     readable,
     simulated,
 )
-from graphgrad.compiler.cuda_feeding import Epochs
-from graphgrad.compiler.cuda_launches import Launch, Written
-from graphgrad.compiler.cuda_memory import Staging, allocate, pinned
-from graphgrad.compiler.cuda_pen import DEVICE_ARENAS
-from graphgrad.compiler.cuda_replay import LaunchWarning, Replay, mark
-from graphgrad.compiler.cuda_text import Text
+from graphgrad.compiler.cuda.feeding import Epochs
+from graphgrad.compiler.cuda.launches import Launch, Written
+from graphgrad.compiler.cuda.memory import Staging, allocate, pinned
+from graphgrad.compiler.cuda.pen import DEVICE_ARENAS
+from graphgrad.compiler.cuda.replay import LaunchWarning, Replay, mark
+from graphgrad.compiler.cuda.text import Text
 from graphgrad.compiler.origins import Run
 from graphgrad.compiler.program import Program
 from graphgrad.compiler.work import read, written

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from graphgrad.compiler.cuda_device import HARDWARE, Cut
-from graphgrad.compiler.cuda_epilogues import Able
-from graphgrad.compiler.cuda_epoch import EpochWriter
-from graphgrad.compiler.cuda_launches import LOOKUPS, Layout, Written
-from graphgrad.compiler.cuda_pen import DEVICE_ARENAS
-from graphgrad.compiler.cuda_schedule import levels
-from graphgrad.compiler.cuda_source import Writer
+from graphgrad.compiler.cuda.device import HARDWARE, Cut
+from graphgrad.compiler.cuda.epilogues import Able
+from graphgrad.compiler.cuda.epoch import EpochWriter
+from graphgrad.compiler.cuda.launches import LOOKUPS, Layout, Written
+from graphgrad.compiler.cuda.pen import DEVICE_ARENAS
+from graphgrad.compiler.cuda.schedule import levels
+from graphgrad.compiler.cuda.source import Writer
 from graphgrad.compiler.fuse import Fused, fuse
 from graphgrad.compiler.memory import ALIGNMENT, Plan, outside, plan
 from graphgrad.compiler.program import Program

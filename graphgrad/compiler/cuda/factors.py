@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from graphgrad.compiler.cuda_singles import CudaSingles
-from graphgrad.compiler.cuda_windows import Bound, Step, Window, merged, steps
+from graphgrad.compiler.cuda.singles import CudaSingles
+from graphgrad.compiler.cuda.windows import Bound, Step, Window, merged, steps
 from graphgrad.compiler.text import LETTERS, index, join
 from graphgrad.compiler.views import View
 from graphgrad.shapes import size

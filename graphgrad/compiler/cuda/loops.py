@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from graphgrad.compiler.cuda_pen import Piece
-from graphgrad.compiler.cuda_vectors import SIDE, CudaVectors, beside
+from graphgrad.compiler.cuda.pen import Piece
+from graphgrad.compiler.cuda.vectors import SIDE, CudaVectors, beside
 from graphgrad.compiler.fuse import Kernel
 from graphgrad.compiler.text import LETTERS, Loops, index, target
 from graphgrad.compiler.views import View, contiguous

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from graphgrad.compiler.cuda_blas import Product
-from graphgrad.compiler.cuda_pen import DEVICE_ARENAS, Piece
-from graphgrad.compiler.cuda_products import CudaProducts
+from graphgrad.compiler.cuda.blas import Product
+from graphgrad.compiler.cuda.pen import DEVICE_ARENAS, Piece
+from graphgrad.compiler.cuda.products import CudaProducts
 from graphgrad.compiler.fuse import Kernel
 from graphgrad.dtypes import Dtype
 from graphgrad.graph import Node

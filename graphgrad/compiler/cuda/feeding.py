@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from graphgrad.compiler.cuda_epoch import shares
-from graphgrad.compiler.cuda_launches import Written
-from graphgrad.compiler.cuda_memory import Staging, allocate, free, release
-from graphgrad.compiler.cuda_replay import Replay
-from graphgrad.compiler.cuda_sides import Side, bytes_of, picked, sliced
-from graphgrad.compiler.cuda_text import Text
+from graphgrad.compiler.cuda.epoch import shares
+from graphgrad.compiler.cuda.launches import Written
+from graphgrad.compiler.cuda.memory import Staging, allocate, free, release
+from graphgrad.compiler.cuda.replay import Replay
+from graphgrad.compiler.cuda.sides import Side, bytes_of, picked, sliced
+from graphgrad.compiler.cuda.text import Text
 from graphgrad.compiler.feeding import Feed
 from graphgrad.compiler.program import Program
 from graphgrad.dtypes import INT64, Dtype

@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from graphgrad.compiler.cuda_blas import Product
-from graphgrad.compiler.cuda_descriptors import Descriptors
-from graphgrad.compiler.cuda_device import WAY_OUT, address, readable, simulated
-from graphgrad.compiler.cuda_memory import allocate
-from graphgrad.compiler.cuda_trials import TRIED, does
+from graphgrad.compiler.cuda.blas import Product
+from graphgrad.compiler.cuda.descriptors import Descriptors
+from graphgrad.compiler.cuda.device import WAY_OUT, address, readable, simulated
+from graphgrad.compiler.cuda.memory import allocate
+from graphgrad.compiler.cuda.trials import TRIED, does
 from graphgrad.errors import CompileError, DeviceMemoryError, MissingDependencyError
 from graphgrad.graph import Node
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from graphgrad import dtypes
-from graphgrad.compiler.cuda_device import HARDWARE, Cut
-from graphgrad.compiler.cuda_fast import fast
+from graphgrad.compiler.cuda.device import HARDWARE, Cut
+from graphgrad.compiler.cuda.fast import fast
 from graphgrad.compiler.fuse import Kernel, is_literal
 from graphgrad.compiler.loops import Nests
 from graphgrad.compiler.text import LETTERS, index

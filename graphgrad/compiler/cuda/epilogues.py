@@ -11,7 +11,7 @@
 Where the library has no code for an epilogue, a lesser one is taken. ReLU's derivative at z is 1
 exactly where relu(z) > 0, so a loop that asks for it is shown relu(z) when z is not written.
 
-Nothing here needs a GPU; `cuda_cublas.Library.able` says what the library can do.
+Nothing here needs a GPU; `cublas.Library.able` says what the library can do.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from graphgrad import dtypes
-from graphgrad.compiler import cuda_blas
-from graphgrad.compiler.cuda_blas import Call, Product, product_of
+from graphgrad.compiler.cuda import blas
+from graphgrad.compiler.cuda.blas import Call, Product, product_of
 from graphgrad.compiler.fuse import SUM, Fused, is_literal
 from graphgrad.compiler.program import Program
 from graphgrad.compiler.views import View, contiguous
@@ -41,9 +41,7 @@ def to_cublas(program: Program, fused: Fused, able: Able) -> Fused:
     """
     work = _Calls(program, fused, able)
     found = [(k, product_of(k, fused)) for k in fused.kernels]
-    work.products = {
-        k.nodes[0]: p for k, p in found if p and p.flops >= cuda_blas.LEAST and able(p)
-    }
+    work.products = {k.nodes[0]: p for k, p in found if p and p.flops >= blas.LEAST and able(p)}
     if not work.products:
         return fused
     layers = [layer for node in work.products if (layer := work.layer(node))]

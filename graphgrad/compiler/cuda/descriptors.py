@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from graphgrad import dtypes
-from graphgrad.compiler.cuda_blas import Matrix, Product
+from graphgrad.compiler.cuda.blas import Matrix, Product
 from graphgrad.compiler.views import View
 
 __all__ = ["HEURISTIC", "WORKSPACE", "Descriptors"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from graphgrad.compiler.cuda_loops import UNROLLED
-from graphgrad.compiler.cuda_pen import OUTER, Piece
-from graphgrad.compiler.cuda_sorting import ORDINAL, CudaSorting
+from graphgrad.compiler.cuda.loops import UNROLLED
+from graphgrad.compiler.cuda.pen import OUTER, Piece
+from graphgrad.compiler.cuda.sorting import ORDINAL, CudaSorting
 from graphgrad.compiler.fuse import is_literal
 from graphgrad.compiler.text import Loops, index, join
 from graphgrad.compiler.views import View, contiguous

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from graphgrad import dtypes
-from graphgrad.compiler.cuda_lookups import CudaLookups
-from graphgrad.compiler.cuda_pen import OUTER, Piece
+from graphgrad.compiler.cuda.lookups import CudaLookups
+from graphgrad.compiler.cuda.pen import OUTER, Piece
 from graphgrad.compiler.text import Loops, index, join
 from graphgrad.compiler.views import View, is_injective, places
 from graphgrad.graph import Node

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from graphgrad.compiler.cuda_pen import Piece, power_above
-from graphgrad.compiler.cuda_schedule import Unit
-from graphgrad.compiler.cuda_sums import CudaSums, Lanes
+from graphgrad.compiler.cuda.pen import Piece, power_above
+from graphgrad.compiler.cuda.schedule import Unit
+from graphgrad.compiler.cuda.sums import CudaSums, Lanes
 from graphgrad.compiler.fuse import Kernel
 from graphgrad.compiler.text import Loops
 from graphgrad.shapes import Shape, size

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from graphgrad.compiler.cuda_helpers import header
-from graphgrad.compiler.cuda_launches import CudaLaunches, Written
-from graphgrad.compiler.cuda_pen import DEVICE_ARENAS, Piece
+from graphgrad.compiler.cuda.helpers import header
+from graphgrad.compiler.cuda.launches import CudaLaunches, Written
+from graphgrad.compiler.cuda.pen import DEVICE_ARENAS, Piece
 from graphgrad.compiler.text import times
 from graphgrad.dtypes import INT64
 from graphgrad.graph import Node

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from graphgrad.compiler.cuda_device import readable
+from graphgrad.compiler.cuda.device import readable
 from graphgrad.errors import DeviceMemoryError
 
 __all__ = ["Staging", "allocate", "free", "pinned", "release"]

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from graphgrad.compiler.cuda_factors import PAD, CudaFactors, Factor
-from graphgrad.compiler.cuda_schedule import Unit
+from graphgrad.compiler.cuda.factors import PAD, CudaFactors, Factor
+from graphgrad.compiler.cuda.schedule import Unit
 from graphgrad.graph import Node
 
 __all__ = ["CudaTiles", "Job", "Tiles"]

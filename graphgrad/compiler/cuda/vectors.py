@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from graphgrad import dtypes
-from graphgrad.compiler.cuda_pen import DEVICE_ARENAS, CudaPen
+from graphgrad.compiler.cuda.pen import DEVICE_ARENAS, CudaPen
 from graphgrad.graph import Node
 
 __all__ = ["SIDE", "CudaVectors", "beside", "header"]

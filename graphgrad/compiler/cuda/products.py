@@ -7,12 +7,12 @@ before results are written.
 
 from __future__ import annotations
 
-from graphgrad.compiler.cuda_factors import Factor
-from graphgrad.compiler.cuda_loops import Sweep
-from graphgrad.compiler.cuda_pen import DEVICE_ARENAS, Piece, power_above
-from graphgrad.compiler.cuda_schedule import Unit
-from graphgrad.compiler.cuda_tiles import CudaTiles, Job, Tiles
-from graphgrad.compiler.cuda_windows import merged
+from graphgrad.compiler.cuda.factors import Factor
+from graphgrad.compiler.cuda.loops import Sweep
+from graphgrad.compiler.cuda.pen import DEVICE_ARENAS, Piece, power_above
+from graphgrad.compiler.cuda.schedule import Unit
+from graphgrad.compiler.cuda.tiles import CudaTiles, Job, Tiles
+from graphgrad.compiler.cuda.windows import merged
 from graphgrad.compiler.text import LETTERS, Loops
 from graphgrad.compiler.views import contiguous
 from graphgrad.shapes import size
