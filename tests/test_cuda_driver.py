@@ -281,7 +281,7 @@ def test_a_driver_that_does_not_fit_is_one_sentence(environment, text, paper):
 
 CALLED = """
     from graphgrad.compiler.cuda import blas as cuda_blas
-from graphgrad.compiler.cuda import cublas as cuda_cublas
+    from graphgrad.compiler.cuda import cublas as cuda_cublas
     from tests.cublas_in_numpy import CublasLt
 
     class Noting(CublasLt):
