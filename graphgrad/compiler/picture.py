@@ -93,9 +93,13 @@ class _Writer:
         label = "".join(quoted(line)[1:-1] + "\\l" for line in _title(k))
         yield f"{pad}subgraph cluster_kernel{k.number} {{"
         yield (
-            f'{pad}  graph [id="kernel{k.number}", class="kernel", label="{label}", labelloc=t, '
-            f'labeljust=l, fontsize=11, fontcolor="{t.ink}", color="{t.line}", '
+            f'{pad}  graph [id="kernel{k.number}", class="kernel", label="", color="{t.line}", '
             f'style="rounded,filled", fillcolor="{t.group}", tooltip={_tip(k)}];'
+        )
+        # a node of its own: arrows go around nodes, but right through the label of a cluster
+        yield (
+            f'{pad}  title{k.number} [shape=plaintext, width=0, height=0, margin=0, fontsize=11, '
+            f'label="{label}", tooltip={_tip(k)}];'
         )
         yield from self._items(k.group, k.number, pad + "  ")
         yield f"{pad}}}"
