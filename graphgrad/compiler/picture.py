@@ -98,7 +98,7 @@ class _Writer:
         )
         # a node of its own: arrows go around nodes, but right through the label of a cluster
         yield (
-            f'{pad}  title{k.number} [shape=plaintext, width=0, height=0, margin=0, fontsize=11, '
+            f"{pad}  title{k.number} [shape=plaintext, width=0, height=0, margin=0, fontsize=11, "
             f'label="{label}", tooltip={_tip(k)}];'
         )
         yield from self._items(k.group, k.number, pad + "  ")
