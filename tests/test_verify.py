@@ -59,7 +59,7 @@ def network(sizes: list[int], act: Any = gg.tanh) -> gg.Node:
 
 @pytest.fixture(scope="module")
 def rules() -> Report:
-    return verify_rules()
+    return verify_rules(budget=300)
 
 
 def test_every_rule_of_the_book_is_proved_by_algebra(rules: Report) -> None:

@@ -15,6 +15,7 @@ import pytest
 
 import graphgrad as gg
 from graphgrad.cli import main
+from graphgrad.graph import apply
 from graphgrad.proof import budget
 from graphgrad.proof.budget import Budget, LateError, attempt, hurried
 from graphgrad.proof.partials import LATE
@@ -22,8 +23,8 @@ from graphgrad.proof.sampling import Samples
 from graphgrad.proof.structures import prove_entries, use_of
 
 
-def chained(step: Any, count: int, value: float | None = None) -> gg.Node:
-    y = gg.var("x") if value is None else gg.var("x", value)
+def chained(step: Any, count: int, value: float | None = None, dtype: Any = "float64") -> gg.Node:
+    y = gg.var("x", dtype=dtype) if value is None else gg.var("x", value, dtype=dtype)
     for k in range(count):
         y = step(y, k)
     return y
@@ -74,6 +75,49 @@ def test_it_ends_and_nothing_is_called_wrong(name: str) -> None:
     assert all(row.method for row in report.rows)
     assert report.text(80)
     assert json.loads(report.json())["ok"]
+
+
+CHAOS: dict[str, Any] = {
+    "angles": lambda y, k: y + gg.sin(y * k),
+    "logistic map": lambda y, k: 3.9 * y * (1 - y),
+    "digits to base 7": lambda y, k: y * 7 - gg.floor(y * 7),
+    "poles": lambda y, k: gg.tan(y + k),
+}
+
+
+@pytest.mark.parametrize("name", CHAOS)
+@pytest.mark.parametrize(("count", "dtype"), [(30, "float32"), (80, "float64"), (150, "float64")])
+def test_rounding_errors_that_grow_on_the_way_condemn_nothing(
+    name: str, count: int, dtype: Any
+) -> None:
+    """Such values have no right digit in floats; they once were called WRONG."""
+    report = gg.verify(chained(CHAOS[name], count, dtype=dtype, value=0.3), budget=10.0)
+    assert report.wrong == []
+    *_, value = report.rows
+    assert (value.kind, value.status) == ("value", "not decided")
+    assert value.method.startswith("rounding errors alone move it by ")
+    assert value.method.endswith(": floats cannot compute this value")
+
+
+def test_how_many_digits_rounding_errors_leave_is_said() -> None:
+    report = gg.verify(chained(CHAOS["logistic map"], 40, 0.3))
+    *_, value = report.rows
+    assert value.status == "checked"
+    assert value.method == (
+        "the formulas in 120 digits give the first 5 digits of the computed value: "
+        "rounding errors grow on the way"
+    )
+
+
+@pytest.mark.parametrize(("count", "error"), [(1, 1e-8), (10, 1e-4), (40, 0.3)])
+def test_a_program_that_is_not_its_formula_is_wrong(count: int, error: float) -> None:
+    """Rounding errors excuse what they can explain, and no more."""
+    y = chained(CHAOS["logistic map"], count, 0.3)
+    sin = gg.PRIMITIVES["sin"]
+    bad = dataclasses.replace(sin, forward=lambda x: (1 + error) * np.sin(x))
+    report = gg.verify(apply(bad, [y]))
+    assert [row.kind for row in report.wrong] == ["value"]
+    assert report.wrong[0].method.startswith("formula and program differ by ")
 
 
 def test_what_was_not_decided_is_said_in_every_row() -> None:

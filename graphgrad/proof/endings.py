@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,7 @@ from graphgrad.proof.partials import CHECKED, PROVED, UNDECIDED, WRONG, Proof
 from graphgrad.proof.precise import PRECISE, OutsideError, number_of
 from graphgrad.proof.reaches import Reaches
 from graphgrad.proof.report import Row
+from graphgrad.proof.rounding import moved_by_rounding
 from graphgrad.proof.whole import Whole
 from graphgrad.proof.wording import Words, digits
 
@@ -30,6 +33,12 @@ __all__ = ["Endings"]
 
 STEPPED = 200
 """Nodes of a graph of scalars that is stepped even where a proof has been found."""
+ROUNDING = 16
+"""How many times as far as rounding errors moved it in three trials a value may be moved."""
+FINER = 1e-100
+"""Factor of the complex steps that a derivative is told again by before a gradient is condemned."""
+HOPELESS = 0.1
+"""Share of a value that rounding errors move it by, from which on floats cannot compute it."""
 
 
 class Endings:
@@ -119,6 +128,13 @@ class Endings:
         if not bad:
             return self._agreed(proof, found[0].method, scalar)
         first = bad[0]
+        again = self._again(x, first)
+        if again is not None:
+            note = (
+                "in floats the derivative cannot be computed at the current values: rounding them "
+                f"moves the {first.method} from {number(first.expected, 6)} to {number(again, 6)}"
+            )
+            return replace(proof, notes=(*proof.notes, note))
         numbers = f"{number(first.actual, 6)} against {number(first.expected, 6)}"
         finite = bool(np.isfinite(first.actual) and np.isfinite(first.expected))
         if proof.status == UNDECIDED and finite and not self.reaches.of(x)[1]:
@@ -131,6 +147,23 @@ class Endings:
         note = f"in floats, at the current values, the {first.method} differs: {numbers}"
         return replace(proof, notes=(*proof.notes, note))
 
+    def _again(self, x: Node, first: Comparison) -> float | None:
+        """Return the numeric derivative at rounded values, where it is another one.
+
+        A gradient is condemned only by a derivative that neither rounding nor shorter steps move.
+        """
+        rng = np.random.default_rng(1)
+
+        def rounded(n: Node) -> Any:
+            unit = ROUNDING * float(np.finfo(n.dtype).eps)
+            return refresh(n) * (1 + unit * rng.choice([-1.0, 1.0], n.shape))
+
+        moved = {n: rounded(n) for n in self.whole.leaves}
+        near = {c.argument: c.expected for c in self._compare(x, moved, FINER)}
+        found = near.get(first.argument, first.expected)
+        gap = min(abs(first.actual - first.expected), abs(first.expected))
+        return None if abs(found - first.expected) <= HOPELESS * gap else found
+
     def _agreed(self, proof: Proof, method: str, scalar: bool) -> Proof:
         if proof.status == UNDECIDED:
             text = f"{method} at the current values ({proof.method})"
@@ -139,17 +172,24 @@ class Endings:
             return proof
         return replace(proof, method=f"{proof.method}; confirmed by {method} at the current values")
 
-    def _compare(self, x: Node) -> list[Comparison]:
+    def _compare(
+        self, x: Node, at: Mapping[Node, Any] = MappingProxyType({}), shrunk: float = 1.0
+    ) -> list[Comparison]:
+        """Compare the gradient here with the derivative here, or elsewhere by shorter steps."""
         assert self._here is not None
 
         def value(xs: Sequence[Any], analytic: bool = False) -> Any:
-            return np.sum(self._seed * evaluate([self.y], {x: xs[0]}, analytic=analytic)[0])
+            known = {**at, x: xs[0]}
+            return np.sum(self._seed * evaluate([self.y], known, analytic=analytic)[0])
+
+        def continued(xs: Sequence[Any]) -> Any:
+            z = value([np.real(xs[0]) + 1j * shrunk * np.imag(xs[0])], True)
+            return np.real(z) + 1j * np.imag(z) / shrunk
 
         size = float(np.sum(np.abs(self._seed * refresh(self.y))))
         return compare_function(
-            value, [self._here[x]], [refresh(x)], names=[x.name], size=size,
-            rtol=self._close,
-            analytic=lambda xs: value(xs, True),
+            value, [self._here[x]], [at.get(x, refresh(x))], names=[x.name], size=size,
+            rtol=self._close, analytic=continued,
         )  # fmt: skip
 
     def _value(self) -> Row | None:
@@ -166,14 +206,32 @@ class Endings:
             return None
         expected = np.array([float(v) for v in found[self.y].ravel()])
         actual = np.ravel(np.asarray(refresh(self.y), float))
-        scale = max((abs(float(v)) for e in found.values() for v in e.ravel()), default=1.0)
-        error = float(np.max(np.abs(expected - actual), initial=0.0))
-        same = error <= self._close * max(scale, 1e-300)
         shown = [" ".join(digest(v.reshape(self.y.shape), 6)) for v in (expected, actual)]
+        error = float(np.max(np.abs(expected - actual), initial=0.0))
+        scale = max((abs(float(v)) for e in found.values() for v in e.ravel()), default=1.0)
+        status, method = CHECKED, "the formulas in 120 digits give the computed value"
+        if not error <= self._close * max(scale, 1e-300):
+            size = max(float(np.max(np.abs(expected))), self._close * scale, 1e-300)
+            status, method = self._apart(error, size, known, found[self.y])
         return Row(
-            "value", f"value of {self.words.names[self.y]}", CHECKED if same else WRONG,
-            of="at the current values", formula=shown[0], rule=shown[1],
-            method="the formulas in 120 digits give the computed value"
-            if same else f"formula and program differ by {number(error)}",
-            domain="",
+            "value", f"value of {self.words.names[self.y]}", status, of="at the current values",
+            formula=shown[0], rule=shown[1], method=method, domain="",
         )  # fmt: skip
+
+    def _apart(self, error: float, size: float, known: Any, exact: Any) -> tuple[str, str]:
+        """Return status and words for a formula and a program that differ by so much."""
+        try:
+            moved = moved_by_rounding(self.y, known, exact)
+        except OutsideError:
+            moved = float("inf")
+        if error > ROUNDING * moved and moved < HOPELESS * size:
+            return WRONG, f"formula and program differ by {number(error)}"
+        share = max(error, moved) / size
+        if share < HOPELESS:
+            kept = math.floor(-math.log10(share))
+            return CHECKED, (
+                f"the formulas in 120 digits give the first {kept} digits of the computed value: "
+                "rounding errors grow on the way"
+            )
+        far = f" by {number(moved)}" if math.isfinite(moved) else " out of the domain"
+        return UNDECIDED, f"rounding errors alone move it{far}: floats cannot compute this value"

@@ -20,20 +20,20 @@ from graphgrad.primitive import Primitive, Settings
 from graphgrad.proof.entries import Check, each, run
 from graphgrad.proof.exact import exact, key_of, template
 
-__all__ = ["DIGITS", "KINK", "PRECISE", "OutsideError", "agreed", "number_of", "slope", "unit_of",
-    "weighed",
+__all__ = ["DIGITS", "KINK", "MPF", "PRECISE", "SHORT_STEP", "OutsideError", "agreed", "number_of",
+    "slope", "unit_of", "weighed",
 ]  # fmt: skip
 
 DIGITS = 120
 CONTEXT = mpmath.mp.clone()
 CONTEXT.dps = DIGITS
-STEP = CONTEXT.mpf(10) ** -40
+STEP, SHORT_STEP = CONTEXT.mpf(10) ** -40, CONTEXT.mpf(10) ** -60
 NOISE = CONTEXT.mpf(10) ** -60
 TURN, FLAT = CONTEXT.mpf(10) ** -15, CONTEXT.mpf(10) ** -30
 """How far the slopes on both sides may differ, where there is no kink."""
 MOST = 40
 """Digits that two numbers are compared to."""
-KINK = "a kink"
+KINK = "a kink, or a slope too steep for differences"
 LARGEST = 64
 """Binary digits of the largest exponent: beyond, exp is as good as infinite."""
 HUGE = 100_000
@@ -214,6 +214,7 @@ def slope(
     moved: Mapping[Node, Any],
     here: Any = None,
     check: Check = None,
+    step: Any = STEP,
 ) -> tuple[Any, Any]:
     """Return the derivative of Σ weights · y along a direction, and the size of its terms.
 
@@ -222,6 +223,7 @@ def slope(
         moved: the direction: an object array for each variable that moves.
         here: Σ weights · y at the point, when it is known.
         check: as in `run`; may raise to stop.
+        step: how far to move.
 
     Raises:
         OutsideError: when y has no finite real value at the point, or a kink or jump.
@@ -231,13 +233,13 @@ def slope(
         weighed(y, weights, {**at, **{
             x: each(lambda v, d, s=s: v + s * d, at[x], d) for x, d in moved.items()
         }}, check)
-        for s in (STEP, -STEP)
+        for s in (step, -step)
     )  # fmt: skip
-    right, left = (ahead - middle) / STEP, (middle - behind) / STEP
+    right, left = (ahead - middle) / step, (middle - behind) / step
     allowed = TURN * max(abs(right), abs(left)) + FLAT * (1 + abs(middle))
     if abs(right - left) > allowed:
         raise OutsideError(KINK)
-    return (ahead - behind) / (2 * STEP), abs(middle)
+    return (ahead - behind) / (2 * step), abs(middle)
 
 
 def agreed(a: Any, b: Any, size: Any = 0) -> int:

@@ -22,8 +22,10 @@ from graphgrad.proof.entries import boxed, each, needed, run
 from graphgrad.proof.exact import exact
 from graphgrad.proof.partials import ENOUGH
 from graphgrad.proof.precise import (
+    KINK,
     MOST,
     PRECISE,
+    SHORT_STEP,
     OutsideError,
     agreed,
     number_of,
@@ -178,11 +180,13 @@ class _Point:
                 seen = self.samples.seen[x]
                 seen.count, seen.digits = seen.count + 1, min(seen.digits, digits)
         elif len(xs) == 1:
+            if agreed(expected, self._slope(moved, step=SHORT_STEP)[0], size) < ENOUGH:
+                raise OutsideError(KINK)  # the differences themselves disagree
             self._note(xs[0], expected, actual)
         return digits < ENOUGH
 
-    def _slope(self, moved: Mapping[Node, Any]) -> tuple[Any, Any]:
-        return slope(self.y, self.weights, self.known, moved, self.here, self.check)
+    def _slope(self, moved: Mapping[Node, Any], **step: Any) -> tuple[Any, Any]:
+        return slope(self.y, self.weights, self.known, moved, self.here, self.check, **step)
 
     def _note(self, x: Node, expected: Any, actual: Any) -> None:
         """Remember a wrong gradient, with the entry that is wrong where it can be found."""

@@ -13,6 +13,8 @@ import numpy as np
 __all__ = ["EPSILON", "Function", "central_difference", "complex_step", "value_of"]
 
 EPSILON = float(np.finfo(float).eps)
+STEPS, STRAIGHT = (1e-30, 1e-120, 1e-270), 1e-15
+"""Complex steps that are tried, and how far they may move a function: terms of h³ are no more."""
 GOOD = 1e-8
 """Relative error of differences with which no other steps are tried."""
 Function = Callable[[Sequence[Any]], Any]
@@ -22,7 +24,8 @@ def complex_step(f: Function, xs: Sequence[Any], ds: Sequence[Any]) -> float:
     """Return the derivative of `f` at `xs` along `ds` as Im f(x + ih·d)/h, exact to rounding.
 
     Squire and Trapp 1998, "Using complex variables to estimate derivatives of real functions",
-    SIAM Review 40, 110. There is no difference of close numbers in it, so h can be tiny.
+    SIAM Review 40, 110. There is no difference of close numbers in it, so h can be tiny: the
+    first of `STEPS` along which f is as good as straight. Where none is, the result is nan.
 
     Args:
         f: takes a list of arrays and returns a number; analytic, and written so that complex
@@ -33,9 +36,12 @@ def complex_step(f: Function, xs: Sequence[Any], ds: Sequence[Any]) -> float:
         >>> complex_step(lambda xs: np.exp(xs[0]) * xs[0], [1.0], [1.0]) / (2 * np.e)
         1.0
     """
-    h = 1e-30
-    with np.errstate(all="ignore"):
-        return float(np.imag(f([x + 1j * h * d for x, d in zip(xs, ds, strict=True)])) / h)
+    for h in STEPS:
+        with np.errstate(all="ignore"):
+            moved = float(np.imag(f([x + 1j * h * d for x, d in zip(xs, ds, strict=True)])))
+        if abs(moved) < STRAIGHT:
+            return moved / h
+    return float("nan")
 
 
 def central_difference(f: Function, xs: Sequence[Any], ds: Sequence[Any]) -> tuple[float, float]:
