@@ -19,6 +19,7 @@ from graphgrad.context import Source, caller, here
 from graphgrad.display import Pictured
 from graphgrad.dtypes import Dtype
 from graphgrad.errors import DtypeError, GraphError, MissingValueError, ShapeError
+from graphgrad.lengths import Length, Share, rows_of
 from graphgrad.operators import Operators, later
 from graphgrad.primitive import Primitive, Settings
 from graphgrad.shapes import Shape, as_shape
@@ -269,13 +270,14 @@ def apply(primitive: Primitive, operands: Sequence[Any], settings: Settings = _n
             operands = _as_nodes(operands)
             break
     inputs: tuple[Node, ...] = tuple(operands)
-    if settings:
-        return Node(primitive, inputs, settings, *_infer(primitive, inputs, settings))
+    for x in inputs:
+        if settings or x.shape:  # a shape may hold a `Length`, which only looks like another's
+            return Node(primitive, inputs, settings, *_infer(primitive, inputs, settings))
     if len(inputs) == 2:
         a, b = inputs
-        key: Any = (primitive, a.shape, b.shape, a.dtype, b.dtype, a.active, b.active)
+        key: Any = (primitive, a.dtype, b.dtype, a.active, b.active)
     else:
-        key = (primitive, *[(x.shape, x.dtype, x.active) for x in inputs])
+        key = (primitive, *[(x.dtype, x.active) for x in inputs])
     known = _inferred.get(key)
     if known is None:
         if len(_inferred) >= MAX_INFERRED:
@@ -286,7 +288,7 @@ def apply(primitive: Primitive, operands: Sequence[Any], settings: Settings = _n
 
 MAX_INFERRED = 10_000
 _inferred: dict[Any, tuple[Shape, Dtype, bool]] = {}
-"""What `_infer` found before; most nodes of a graph have neighbours of the same few kinds."""
+"""What `_infer` found before of scalars; most of a graph have neighbours of the same few kinds."""
 
 
 operators.APPLY = apply
@@ -319,6 +321,10 @@ def _as_nodes(operands: Sequence[Any]) -> list[Node]:
 
 def _constant(x: Any, common: Dtype | None) -> Node:
     kind = type(x)
+    if kind in (Length, Share):
+        node = _constant(int(x) if kind is Length else float(x), common)
+        node.settings = {"rows": x}
+        return node
     if common is None or kind not in (int, float):
         return const(x)
     weak = dtypes.FLOAT64 if kind is float and not dtypes.is_float(common) else common
@@ -398,6 +404,8 @@ def var(
     node = Node(VARIABLE, (), _no_settings, size, kind, dtypes.is_float(kind))
     node.name = name
     node.role = role or ("input" if name[0] in "xXyYtT" else "parameter")
+    if size:
+        node.shape = (rows_of(node.serial, size[0]), *size[1:])
     if array is not None:
         node._value, node._changed = array, _epoch
     return node

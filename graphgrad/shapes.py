@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from graphgrad.errors import DtypeError, ShapeError
+from graphgrad.lengths import Length
 
 Shape = tuple[int, ...]
 Key = tuple[Any, ...]
@@ -28,6 +29,8 @@ def broadcast(*shapes: Shape) -> Shape:
     for shape in shapes:
         for k, n in enumerate(shape, ndim - len(shape)):
             if n != 1:
+                if isinstance(result[k], Length) and n == result[k]:
+                    continue
                 if result[k] not in (1, n):
                     listed = " and ".join(str(s) for s in shapes)
                     raise ShapeError(
@@ -77,7 +80,7 @@ def as_shape(shape: Any, least: int = 0) -> Shape:
     """Return `shape`, an int or an iterable of ints, as a tuple; sizes must be at least `least`."""
     try:
         sizes = (shape,) if hasattr(shape, "__index__") else shape
-        given = tuple(operator.index(n) for n in sizes)
+        given = tuple(n if isinstance(n, Length) else operator.index(n) for n in sizes)
     except TypeError:
         raise ShapeError(f"shape {shape!r}: expected an int or a tuple of ints") from None
     if any(n < least for n in given):
@@ -190,10 +193,11 @@ def _one_index(p: Any, n: int, axis: int) -> Any:
         p = slice(*p)
     if isinstance(p, slice):
         try:
-            start, stop, step = p.indices(n)
+            p.indices(n)
         except (TypeError, ValueError) as problem:
             raise ShapeError(f"slice {p!r}: {problem}") from None
-        if not range(start, stop, step):  # its bounds could be -1, which would count from the end
+        start, stop, step = _bounds(p, n)
+        if not _count(start, stop, step):  # bounds could be -1, which would count from the end
             return (0, 0, 1)
         return (start, None if stop < 0 else stop, step)
     position: Any = None if isinstance(p, bool) else p
@@ -206,6 +210,28 @@ def _one_index(p: Any, n: int, axis: int) -> Any:
     if not -n <= k < n:
         raise ShapeError(f"index {k} is out of bounds for axis {axis} with size {n}")
     return k % n
+
+
+def _bounds(p: slice, n: int) -> tuple[int, int, int]:
+    """Return what ``p.indices(n)`` does, but a `Length` stays one."""
+    step = 1 if p.step is None else operator.index(p.step)
+    low, high = (0, n) if step > 0 else (-1, n - 1)
+    first, last = (low, high) if step > 0 else (high, low)
+
+    def within(bound: Any, otherwise: int) -> int:
+        if bound is None:
+            return otherwise
+        k = bound if isinstance(bound, Length) else operator.index(bound)
+        k = n + k if k < 0 else k
+        return low if k < low else high if k > high else k
+
+    return within(p.start, first), within(p.stop, last), step
+
+
+def _count(start: int, stop: int, step: int) -> int:
+    """Return how many numbers ``range(start, stop, step)`` has."""
+    between = stop - start if step > 0 else start - stop
+    return (between - 1) // abs(step) + 1 if between > 0 else 0
 
 
 def as_slices(key: Key) -> tuple[Any, ...]:
@@ -222,6 +248,6 @@ def indexed(shape: Shape, key: Key) -> Shape:
             result.append(1)
             continue
         if isinstance(p, tuple):
-            result.append(len(range(*slice(*p).indices(shape[axis]))))
+            result.append(_count(*_bounds(slice(*p), shape[axis])))
         axis += 1
     return tuple(result)

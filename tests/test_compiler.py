@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import graphgrad as gg
 from graphgrad.compiler import regions
-from graphgrad.compiler.batches import BatchWarning
+from graphgrad.compiler.batches import BatchWarning, obstacle
 from graphgrad.compiler.fuse import fuse
 from graphgrad.compiler.memory import plan
 from graphgrad.compiler.program import program
@@ -231,17 +231,27 @@ def test_a_prediction_takes_any_number_of_rows(target):
         (lambda x: [x[::-1] * 2], "mixes rows"),
     ],
 )
-def test_rows_that_depend_on_each_other_are_refused(target, make, reason):
+def test_rows_that_depend_on_each_other_run_at_once(target, make, reason):
     x = gg.var("x", shape=(4, 4))
     f = gg.compile(make(x), [x], target=target)
-    with pytest.raises(ShapeError, match=f"6 rows given, expected 4.*({reason}).*compile"):
-        f(np.ones((6, 4)))
-    step, w = gg.var("s", shape=(4,)), gg.var("w", 0.0)
-    g = gg.compile([step * 2], [step], {w: w + 1}, target=target)
-    with pytest.raises(ShapeError, match="it updates variables"):
-        g(np.ones(3))
+    assert re.search(reason, obstacle(f._program, 4))
+    rows, more = np.random.default_rng(0).normal(size=(6, 4)), gg.var("x", shape=(6, 4))
+    with pytest.warns(BatchWarning, match="compiled for 4 rows, called with 6: compiled again"):
+        (found,) = f(rows)
+    assert np.array_equal(found, gg.compile(make(more), [more], target=target)(rows)[0])
     with pytest.raises(ShapeError, match=r"shape \(4, 5\), expected \(4, 4\)"):
         f(np.ones((4, 5)))
+
+
+@each_target
+def test_a_step_of_other_rows_updates_the_same_variables(target):
+    step, w = gg.var("s", shape=(4,)), gg.var("w", 0.0)
+    g = gg.compile([step * 2], [step], {w: w + 1}, target=target)
+    assert obstacle(g._program, 4) == "it updates variables"
+    with pytest.warns(BatchWarning, match="compiled again for 3"):
+        assert g(np.ones(3))[0].tolist() == [2.0, 2.0, 2.0]
+    assert [g(np.ones(n))[0].shape for n in (4, 3, 5)] == [(4,), (3,), (5,)]
+    assert w.value == 4.0
 
 
 @each_target

@@ -15,8 +15,8 @@ import graphgrad as gg
 
 ROOT = Path(gg.__file__).parent
 ORDER = [
-    "display", "errors", "shapes", "dtypes", "context", "primitive", "operators", "graph",
-    "ops", "functions", "parsing", "parser", "gradient", "recorder", "scalars", "samples",
+    "display", "errors", "lengths", "shapes", "dtypes", "context", "primitive", "operators",
+    "graph", "ops", "functions", "parsing", "parser", "gradient", "recorder", "scalars", "samples",
     "networks", "explain", "drawing", "proof", "stepping", "compiler", "nn", "plots", "lessons",
     "cli", "__init__", "__main__",
 ]  # fmt: skip

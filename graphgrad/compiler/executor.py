@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from graphgrad.compiler.batches import (
-    BatchWarning,
-    obstacle,
-    other_count,
-    size_of_batch,
-)
+from graphgrad.compiler.batches import Batched, other_count
 from graphgrad.compiler.checking import check, divergence
 from graphgrad.compiler.feeding import feed, fitting
 from graphgrad.compiler.inspection import Inspected
-from graphgrad.compiler.orders import Order
 from graphgrad.compiler.program import program
 from graphgrad.errors import (
     CompileError,
     MissingDependencyError,
     MissingValueError,
-    ShapeError,
 )
 from graphgrad.graph import (
     Node,
@@ -39,7 +31,7 @@ TARGETS = ("numpy", "numba", "cuda")
 MATH = ("fast", "exact", "tf32", "bf16")
 
 
-class Executor(Inspected):
+class Executor(Batched, Inspected):
     """A compiled graph; made by `compile`.
 
     Call it with one array per input, in order. It returns a list with one array per output, and
@@ -53,6 +45,7 @@ class Executor(Inspected):
     """
 
     def __init__(self, outputs: Any, inputs: Any, updates: Any, target: str, math: str) -> None:
+        super().__init__()
         self.target, self.math = target, math
         self._outputs = list(outputs)
         self._updates = dict(updates)
@@ -63,7 +56,6 @@ class Executor(Inspected):
         self._states = self._program.states
         self._epochs = dict.fromkeys(self._states, -1)
         self._lent, self._seen = False, -1
-        self._alone: str | None = None
 
     @property
     def source(self) -> str:
@@ -78,14 +70,17 @@ class Executor(Inspected):
         """Run once.
 
         Args:
-            arrays: one per input, of its shape. Where every row of the outputs comes of a row of
-                the inputs alone, as in a prediction, any other number of rows is run in batches.
+            arrays: one per input, of its shape, or with another number of rows, which is said
+                once, as a `BatchWarning`. Where every row of the outputs comes of a row of the
+                inputs alone, as in a prediction, they are run in batches; otherwise the graph is
+                made and compiled again for that number of rows, and kept.
             check_finite: whether to look at every output and every new value of a variable, and
                 refuse a run that makes nan or infinity of finite numbers. It costs a copy of all
                 variables that are updated.
 
         Raises:
-            ShapeError, DtypeError: when an array does not fit its input.
+            ShapeError, DtypeError: when an array does not fit its input, or the graph cannot be
+                made for another number of rows.
             CompileError: when there are too few or too many arrays.
             MissingValueError: when a variable that is no input has no value.
             DivergenceError: with `check_finite`; it names the node in which the first nan or
@@ -94,8 +89,8 @@ class Executor(Inspected):
         """
         values: Sequence[Any] = arrays
         if not self._fit(arrays):
-            if count := other_count(self.inputs, arrays):
-                return self._in_batches(arrays, count)
+            if len(arrays) == len(self._ends) and (count := other_count(self.inputs, arrays)):
+                return self._with_rows(count, arrays, check_finite)
             values = self._checked(arrays)
         self._upload()
         before = {v: self.fetch(v) for v in self._updates} if check_finite else {}
@@ -114,30 +109,6 @@ class Executor(Inspected):
                 raise divergence(bad, self.inputs, values)
         return results
 
-    def _in_batches(self, arrays: tuple[Any, ...], count: int) -> list[Any]:
-        """Run another number of rows than compiled for, in batches of as many as compiled for."""
-        size = size_of_batch(self.inputs, arrays, count)
-        if self._alone is None:
-            self._alone = obstacle(self._program, size)
-            if not self._alone:
-                warnings.warn(
-                    f"compiled for {size} rows, called with {count}: run in batches of {size}, the "
-                    f"last filled up; said once",
-                    BatchWarning,
-                    stacklevel=3,
-                )
-        if self._alone:
-            raise ShapeError(
-                f"{count} rows given, expected {size}; they cannot be run in batches, since "
-                f"{self._alone}: compile the graph for {count} rows"
-            )
-        rows = Order(count, size)
-        data = [x if n.shape[:1] == (size,) else np.broadcast_to(x, (len(rows), *np.shape(x)))
-                for n, x in zip(self.inputs, arrays, strict=True)]  # fmt: skip
-        found = self.epoch(*data, rows=rows)
-        return [y.reshape(-1, *n.shape[1:])[:count] if n.shape[:1] == (size,) else y[0]
-                for n, y in zip(self._outputs, found, strict=True)]  # fmt: skip
-
     def _updated(self) -> None:
         """Note that the updated variables' values are now in this executor's memory.
 
@@ -151,8 +122,9 @@ class Executor(Inspected):
         self._seen = current_epoch()
 
     def epoch(
-        self, *data: Any, rows: Any = None, shuffle: int | None = None, epoch: int = 0
-    ) -> list[Any]:
+        self, *data: Any, rows: Any = None, shuffle: int | None = None, epoch: int = 0,
+        drop_last: bool = True,
+    ) -> list[Any]:  # fmt: skip
         """Run once per batch, all in compiled code: the training loop without Python in it.
 
         Args:
@@ -166,6 +138,8 @@ class Executor(Inspected):
             shuffle: a seed; the rows of the tables are shuffled in compiled code and cut into
                 batches of B. Rows that do not fill a batch are left out, others in every epoch.
             epoch: which of the seed's permutations.
+            drop_last: False to make of the rows left over a smaller batch, the last one; the graph
+                is made and compiled again for it, as in a call.
 
         Returns:
             One array per output, of shape (steps, *output.shape).
@@ -188,6 +162,10 @@ class Executor(Inspected):
             >>> [f.epoch(table, shuffle=0, epoch=e)[0].shape for e in range(2)]
             [(2,), (2,)]
         """
+        if not drop_last:
+            if shuffle is None:
+                raise CompileError("drop_last=False: expected shuffle=SEED beside it")
+            return self._to_the_last(data, shuffle, epoch)
         batches = feed(self.inputs, data, rows, shuffle, epoch)
         self._upload()
         try:

@@ -12,7 +12,7 @@ from graphgrad.compiler.orders import Order, compiled
 from graphgrad.errors import CompileError, DtypeError, ShapeError
 from graphgrad.graph import Node, describe
 
-__all__ = ["Feed", "feed", "fitting"]
+__all__ = ["Feed", "feed", "fitting", "split"]
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,38 @@ def feed(
         arrays[k] = np.ascontiguousarray(_typed(node, array))
     none = np.zeros((steps, 0), np.int64)
     return Feed(steps, arrays, by_rows, none if picked is None else picked)
+
+
+def split(
+    inputs: Sequence[Node], data: Sequence[Any], seed: int, epoch: int
+) -> tuple[list[Any], list[Any]]:
+    """Return the data of an epoch's full batches, and the smaller batch of the rows left over.
+
+    Args:
+        inputs, data, seed, epoch: as for `feed`; what is given batch by batch has one more.
+
+    Returns:
+        What to give `feed`, and one array per input; the latter is empty when no row is left over.
+
+    Raises:
+        CompileError, ShapeError, DtypeError: when the data do not fit the inputs.
+    """
+    arrays = [np.asarray(x) for x in data]
+    tables = [_is_table(n, x) for n, x in zip(inputs, arrays, strict=False)]
+    if len(arrays) != len(inputs) or not any(tables):
+        feed(inputs, arrays, None, seed, epoch)  # which says what is wrong
+    count, size = next((len(x), n.shape[0]) for n, x, t in zip(inputs, arrays, tables) if t)
+    left = count % size if size else 0
+    if not left:
+        return arrays, []
+    order = Order(count, size, int(seed))
+    rows = order.part((int(epoch) + 1) * order.steps - 1, 1)[0][:left]
+    for n, x, t in zip(inputs, arrays, tables):
+        wanted = (count if t else order.steps, *(n.shape[1:] if t else n.shape))
+        if x.shape != wanted:
+            raise ShapeError(_misfit(n, x, order.steps, True))
+    full = [x if t else x[:-1] for x, t in zip(arrays, tables)]
+    return full, [x[rows] if t else x[-1] for x, t in zip(arrays, tables)]
 
 
 def _is_table(node: Node, array: Any) -> bool:
