@@ -39,6 +39,9 @@ class _Counted:
     def __neg__(self) -> Any:
         return _traced(operator.neg, self)
 
+    def __reduce__(self) -> Any:  # a copy elsewhere, by pickle, is a plain number
+        return type(_plain(self)), (_plain(self),)
+
 
 class Length(_Counted, int):
     """A whole number that comes of numbers of rows; otherwise it is an int.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -243,6 +245,8 @@ def test_lengths_count_as_numbers_do_and_remember() -> None:
         assert isinstance(counted, float if isinstance(other, float) else int)
     assert (n, repr(n), f"{n}", {n: 1}[10], repr(n / 4)) == (10, "10", "10", 1, "2.5")
     assert type(n + 1j) is complex
+    assert {type(x) for x in copy.deepcopy([n, -n])} == {int}
+    assert type(pickle.loads(pickle.dumps(n / 2))) is float
     assert isinstance(np.ones(2) * n, np.ndarray)
     with pytest.raises(ZeroDivisionError):
         n // 0
