@@ -61,11 +61,12 @@ def test_what_is_bounded_never_leaves_its_range(name):
 
 @pytest.mark.parametrize("name", sorted(FAST))
 def test_loops_become_vector_code(name):
-    function, view = (getattr(load(HELPERS), f) for f in (FAST[name], "view"))
+    function, memory, view = (getattr(load(HELPERS), f) for f in (FAST[name], "memory", "view"))
 
     @njit(error_model="numpy", fastmath={"contract"})
-    def layer(arena):
+    def layer(address):
         """The activation of a layer and its slope, as kernels have them."""
+        arena = memory(address, 6176, np.float32)
         z, b = view(arena, 0, 2048), view(arena, 2048, 32)
         y, slope = view(arena, 2080, 2048), view(arena, 4128, 2048)
         for i in range(64):
@@ -74,7 +75,8 @@ def test_loops_become_vector_code(name):
                 y[32 * i + j] = value
                 slope[32 * i + j] = np.float32(1.0) - value * value
 
-    layer(np.zeros(6176, np.float32))
+    arena = np.zeros(6176, np.float32)
+    layer(arena.ctypes.data)
     code = layer.inspect_llvm(layer.signatures[0])
     assert any(f"fmul contract <{n} x float>" in code for n in (4, 8, 16))
     assert "fmul contract float" not in code

@@ -67,6 +67,7 @@ class CpuRuntime:
         self._outputs_at = SLOTS + PER_INPUT * len(program.inputs)
         count_ = self._outputs_at + 2 * len(program.outputs) + 1
         self._single, self._many = np.zeros((2, count_), np.int64)
+        self._single_at, self._many_at = _address(self._single), _address(self._many)
         runner = module.run.address if hasattr(module, "run") else 0
         # SciPy takes a while to import, so only who multiplies large matrices does
         routines = [address(n) if self._calls_blas else 0 for n in ("sgemm", "dgemm")]
@@ -98,12 +99,12 @@ class CpuRuntime:
         for k in self._large_inputs:
             table[SLOTS + PER_INPUT * k] = _address(inputs[k])
         if not self._large_outputs:
-            self._go(table, 1)
+            self._go(self._single_at, 1)
             return [room.copy() for _, room in self._results]
         found = {k: np.empty(n.shape, n.dtype) for k, n in self._large_outputs}
         for k, y in found.items():
             table[self._outputs_at + k] = _address(y)
-        self._go(table, 1)
+        self._go(self._single_at, 1)
         found.update((k, room.copy()) for k, room in self._results)
         return [found[k] for k in range(len(found))]
 
@@ -125,7 +126,7 @@ class CpuRuntime:
             table[at : at + 3] = _address(x), _address(room), int(feed.by_rows[k])
         at = self._outputs_at
         table[at : at + len(results)] = [_address(y) for y in results]
-        self._go(table, feed.steps)
+        self._go(self._many_at, feed.steps)
         return results
 
     def runs(self) -> list[Run]:
@@ -160,7 +161,8 @@ class CpuRuntime:
             found.append(ticks.max(axis=0))
         return list(np.median(found, axis=0) * np.median(rates))
 
-    def _go(self, table: Any, steps: int) -> None:
+    def _go(self, table: int, steps: int) -> None:
+        """Make steps with the arrays in the table of addresses that stands at an address."""
         if self._calls_blas:
             with one_thread():
                 self._epoch(table, steps)

@@ -13,16 +13,17 @@ __all__ = ["EXPORTS", "HELPERS"]
 
 _HELPERS = '''\
 import math
+import operator
 from math import (
     acos, asin, atan, atan2, cos, cosh, erf, erfc, exp, expm1, inf, log, log1p, nan, sin, sinh,
     sqrt, tan, tanh,
 )
 
 import numpy as np
-from numba import cfunc, njit, prange, types
+from numba import carray, cfunc, njit, prange, types
 from numba.core import cgutils
-from numba.extending import intrinsic
-from numba.np.arrayobj import make_array, populate_array
+from numba.extending import intrinsic, lower_builtin
+from numba.np.arrayobj import make_array
 from numpy import float32, float64, floor, int64
 
 ROWS, FLAG, ORDER = 8, 9, 10
@@ -30,36 +31,35 @@ ROWS, FLAG, ORDER = 8, 9, 10
 
 @intrinsic
 def view(typing, arena, start, count):
-    """Return entries start … start + count of an arena, without a copy or a reference."""
+    """Return entries start … start + count of an arena; like it, a bare pointer."""
     def build(context, builder, signature, args):
-        kind = signature.args[0]
-        source = make_array(kind)(context, builder, args[0])
-        out = make_array(signature.return_type)(context, builder)
-        width = context.get_abi_sizeof(context.get_data_type(kind.dtype))
-        size = context.get_constant(types.intp, width)
-        populate_array(
-            out, data=builder.gep(source.data, [args[1]]),
-            shape=cgutils.pack_array(builder, [args[2]]),
-            strides=cgutils.pack_array(builder, [size]), itemsize=size, meminfo=None,
-        )
-        return out._getvalue()
-    return types.Array(arena.dtype, 1, "C")(arena, types.intp, types.intp), build
+        return builder.gep(args[0], [args[1]])
+    return arena(arena, types.intp, types.intp), build
 
 
 @intrinsic
 def memory(typing, address, count, kind):
-    """Return the array of `count` entries that begins at an address."""
+    """Return a pointer to the `count` entries that begin at an address."""
     def build(context, builder, signature, args):
-        out = make_array(signature.return_type)(context, builder)
-        pointer = builder.inttoptr(args[0], context.get_data_type(kind.dtype).as_pointer())
-        size = context.get_constant(
-            types.intp, context.get_abi_sizeof(context.get_data_type(kind.dtype)))
-        populate_array(
-            out, data=pointer, shape=cgutils.pack_array(builder, [args[1]]),
-            strides=cgutils.pack_array(builder, [size]), itemsize=size, meminfo=None,
-        )
-        return out._getvalue()
-    return types.Array(kind.dtype, 1, "C")(address, types.intp, kind), build
+        return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
+    return types.CPointer(kind.dtype)(address, types.intp, kind), build
+
+
+def data_of(context, builder, kind, value):
+    """Return where an array begins, which may be a bare pointer already."""
+    return value if isinstance(kind, types.CPointer) else make_array(kind)(
+        context, builder, value).data
+
+
+# Numba's own pointers forget that a bool in memory is a byte
+@lower_builtin(operator.getitem, types.CPointer(types.boolean), types.Integer)
+def get_bool(context, builder, signature, args):
+    return context.unpack_value(builder, types.boolean, builder.gep(args[0], [args[1]]))
+
+
+@lower_builtin(operator.setitem, types.CPointer(types.boolean), types.Integer, types.Boolean)
+def set_bool(context, builder, signature, args):
+    context.pack_value(builder, types.boolean, args[2], builder.gep(args[0], [args[1]]))
 
 
 @intrinsic
@@ -71,15 +71,6 @@ def add(typing, a, b):
         right = context.cast(builder, args[1], signature.args[1], kind)
         return builder.fadd(left, right, flags=("reassoc", "nsz", "contract"))
     return kind(a, b), build
-
-
-@intrinsic
-def address_of(typing, array):
-    """Return where an array begins."""
-    def build(context, builder, signature, args):
-        data = make_array(signature.args[0])(context, builder, args[0]).data
-        return builder.ptrtoint(data, context.get_value_type(types.int64))
-    return types.int64(array), build
 
 
 @intrinsic
@@ -190,7 +181,7 @@ def fill_uniform32(out, count, counter, seed):
 HELPERS = _HELPERS + tiles.SOURCE + threads.SOURCE + fastmath.SOURCE
 """The module of helpers."""
 EXPORTS = [
-    "acos", "add", "address_of", "asin", "atan", "atan2", "batch", "bits_of_float", "call",
+    "acos", "add", "asin", "atan", "atan2", "batch", "bits_of_float", "call",
     "cfunc", "checked", "cos", "cosh", "cycles", "erf", "erf32", "erfc", "exp", "exp32", "expm1",
     "expm132", "fill_uniform32", "fill_uniform64", "float32", "float64", "float_of_bits", "floor",
     "gemm", "inf", "int64", "log", "log1p", "log1p32", "log32", "math", "memory", "nan", "njit",

@@ -204,7 +204,7 @@ def next_rows(step, _, order):
     """Write the rows of a batch into the room of an order at an address."""
     settings = memory(order, {ROOM}, int64)
     size = {ROOM} + settings[{BATCH}] + settings[{BLOCKS}]
-    pick(memory(order, size, int64), step)
+    pick(carray(memory(order, size, int64), size), step)
 '''
 
 
@@ -214,5 +214,5 @@ def compiled() -> Any:
     from graphgrad.compiler.helpers import HELPERS
 
     load(HELPERS)
-    names = "cfunc, float64, int64, memory, njit, np, philox"
+    names = "carray, cfunc, float64, int64, memory, njit, np, philox"
     return load(f"from {name_of(HELPERS)} import {names}\n\n{SOURCE}")

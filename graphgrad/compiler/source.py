@@ -246,9 +246,9 @@ class Writer(Functions, Products, Singles):
 
     def _epoch(self, step: Sequence[str], held: Iterable[Node]) -> None:
         """Write the entry: find the arrays by their addresses, and make a step of every batch."""
-        self.emit(0, f'@njit("int64(int64[::1], int64)", {OPTIONS})')
-        self.emit(0, "def epoch(addresses, steps):")
-        self.emit(1, "table = address_of(addresses)")
+        self.emit(0, f'@njit("int64(int64, int64)", {OPTIONS})')
+        self.emit(0, "def epoch(table, steps):")
+        self.emit(1, f"addresses = memory(table, {self._slots() + 1}, int64)")
         self._found()
         self._views(1, held)
         self.emit(1, "for at_step in range(steps):")

@@ -35,8 +35,7 @@ TICKET, DONE, JOB, WORD, ASLEEP, BUSY, SYSTEM = 0, 8, 16, 24, 32, 40, 48
 def fetch_add(typing, block, at, more):
     """Add to a shared number and return what it was, in one step that no thread can split."""
     def build(context, builder, signature, args):
-        data = make_array(signature.args[0])(context, builder, args[0]).data
-        return builder.atomic_rmw("add", builder.gep(data, [args[1]]), args[2], "seq_cst")
+        return builder.atomic_rmw("add", builder.gep(args[0], [args[1]]), args[2], "seq_cst")
     return types.int64(block, types.intp, types.int64), build
 
 
@@ -44,8 +43,7 @@ def fetch_add(typing, block, at, more):
 def swap(typing, block, at, value):
     """Set a shared number and return what it was."""
     def build(context, builder, signature, args):
-        data = make_array(signature.args[0])(context, builder, args[0]).data
-        return builder.atomic_rmw("xchg", builder.gep(data, [args[1]]), args[2], "seq_cst")
+        return builder.atomic_rmw("xchg", builder.gep(args[0], [args[1]]), args[2], "seq_cst")
     return types.int64(block, types.intp, types.int64), build
 
 

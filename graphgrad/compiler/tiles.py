@@ -36,7 +36,7 @@ def gemm(typing, address, m, n, k, a, a_at, a_rows, a_columns, b, b_at, b_rows, 
             return pointer(builder.select(transposed, t, n), byte)
 
         def start(array, kind_of, at):
-            data = make_array(kind_of)(context, builder, array).data
+            data = data_of(context, builder, kind_of, array)
             return builder.gep(data, [at])
 
         _, m, n, k, a, a_at, a_rows, a_columns, b, b_at, b_rows, b_columns = args[:12]
@@ -80,9 +80,9 @@ def tile(rows, width):
             scalar = context.get_data_type(real)
             vector = cgutils.ir.VectorType(scalar, width)
             int32, align = cgutils.ir.IntType(32), context.get_abi_sizeof(scalar)
-            a = make_array(signature.args[1])(context, builder, a).data
-            b = make_array(signature.args[5])(context, builder, b).data
-            c = make_array(signature.args[8])(context, builder, c).data
+            a = data_of(context, builder, signature.args[1], a)
+            b = data_of(context, builder, signature.args[5], b)
+            c = data_of(context, builder, signature.args[8], c)
 
             def pack(data, at):
                 return builder.bitcast(builder.gep(data, [at]), vector.as_pointer())
@@ -157,8 +157,8 @@ def run_of(length, adds):
             c, c_at, a, a_at = args
             scalar = context.get_data_type(signature.args[0].dtype)
             align = context.get_abi_sizeof(scalar)
-            a = make_array(signature.args[2])(context, builder, a).data
-            c = make_array(signature.args[0])(context, builder, c).data
+            a = data_of(context, builder, signature.args[2], a)
+            c = data_of(context, builder, signature.args[0], c)
             begin, width = 0, 16
             while begin < length:
                 while width > length - begin:
@@ -192,8 +192,8 @@ def transpose16(typing, a, a_at, a_row, c, c_at, c_row):
         scalar = context.get_data_type(signature.args[0].dtype)
         vector, int32 = cgutils.ir.VectorType(scalar, 16), cgutils.ir.IntType(32)
         align = context.get_abi_sizeof(scalar)
-        a = make_array(signature.args[0])(context, builder, a).data
-        c = make_array(signature.args[3])(context, builder, c).data
+        a = data_of(context, builder, signature.args[0], a)
+        c = data_of(context, builder, signature.args[3], c)
 
         def row(data, at, step, r):
             by = builder.mul(step, context.get_constant(types.intp, r))
