@@ -12,35 +12,57 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
-__all__ = ["Length", "Share", "rows_of"]
-
-DEEPEST = 100
-"""Operations after which it is forgotten how a number came about."""
-Rule = Callable[[Mapping[int, int]], Any]
+__all__ = ["Length", "Share", "plain", "rows_of"]
 
 
 class _Counted:
     """What `Length` and `Share` have in common.
 
     Attributes:
-        of: the serial numbers of the variables whose rows are counted.
-        rule: gives the number for other numbers of rows, by serial number.
-        depth: how many operations it took.
+        made: how the number came about: an operation and its operands; of a number of rows None,
+            the serial number of the variable, and the number.
     """
 
-    of: frozenset[int]
-    rule: Rule
-    depth: int
+    made: tuple[Any, Any, Any]
+
+    @property
+    def of(self) -> set[int]:
+        """The serial numbers of the variables whose rows are counted."""
+        return {made[1] for made in _history(self) if made[0] is None}
 
     def at(self, rows: Mapping[int, int]) -> Any:
         """Return the number when variables, named by serial number, have other numbers of rows."""
-        return self.rule(rows)
+        found: dict[int, Any] = {}
+        for made in _history(self):
+            of, a, b = made
+            if of is None:
+                found[id(made)] = rows.get(a, b)
+            else:
+                found[id(made)] = of(*(
+                    found[id(x.made)] if isinstance(x, _Counted) else x for x in (a, b)
+                ))  # fmt: skip
+        return found[id(self.made)]
 
     def __neg__(self) -> Any:
-        return _traced(operator.neg, self)
+        return self * -1  # type: ignore[operator]
 
     def __reduce__(self) -> Any:  # a copy elsewhere, by pickle, is a plain number
-        return type(_plain(self)), (_plain(self),)
+        kind: Any = KINDS[type(self)]
+        return kind, (kind(self),)
+
+
+def _history(number: _Counted) -> list[tuple[Any, Any, Any]]:
+    """Return how a number and all that it comes of were made, operands first."""
+    found: dict[int, tuple[Any, Any, Any]] = {}
+    stack = [(number.made, False)]
+    while stack:
+        made, done = stack.pop()
+        if done:
+            found[id(made)] = made
+        elif id(made) not in found:
+            stack.append((made, True))
+            stack += [(x.made, False) for x in made[1:] if isinstance(x, _Counted)]
+    return list(found.values())
 
 
 class Length(_Counted, int):
@@ -61,42 +83,37 @@ class Share(_Counted, float):
 
 def rows_of(serial: int, rows: int) -> Length:
     """Return the number of rows of a variable, given by its serial number."""
-    made = Length(rows)
-    made.of, made.rule, made.depth = frozenset([serial]), lambda given: given.get(serial, rows), 0
-    return made
+    number = Length(rows)
+    number.made = (None, serial, rows)
+    return number
 
 
-def _plain(x: Any) -> Any:
-    return int(x) if isinstance(x, Length) else float(x) if isinstance(x, Share) else x
+def plain(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return a shape of mere ints, with which one computes faster."""
+    return tuple(map(int, shape))
 
 
-def _at(x: Any, rows: Mapping[int, int]) -> Any:
-    return x.rule(rows) if isinstance(x, _Counted) else x
+def _method(of: Callable[..., Any], kind: type, turned: bool) -> Callable[..., Any]:
+    """Return an operator that computes as numbers do and notes how."""
 
-
-def _traced(of: Callable[..., Any], *operands: Any) -> Any:
-    """Return what an operation gives, with how it came about."""
-    value = of(*map(_plain, operands))
-    depth = 1 + max(x.depth for x in operands if isinstance(x, _Counted))
-    kind = {int: Length, float: Share}.get(type(value))
-    if kind is None or depth > DEEPEST:
-        return value
-    made = kind(value)
-    made.of = frozenset().union(*(x.of for x in operands if isinstance(x, _Counted)))
-    made.rule, made.depth = lambda rows: of(*(_at(x, rows) for x in operands)), depth
-    return made
-
-
-def _method(of: Callable[..., Any], turned: bool) -> Callable[..., Any]:
     def method(self: Any, other: Any) -> Any:
         if not isinstance(other, int | float):
             return NotImplemented
-        return _traced(of, other, self) if turned else _traced(of, self, other)
+        mere = type(other) if type(other) not in KINDS else KINDS[type(other)]
+        value = of(mere(other), kind(self)) if turned else of(kind(self), mere(other))
+        wanted = COUNTED.get(type(value))
+        if wanted is None:
+            return value
+        number = wanted(value)
+        number.made = (of, other, self) if turned else (of, self, other)
+        return number
 
     return method
 
 
+KINDS: dict[type, Any] = {Length: int, Share: float}
+COUNTED: dict[type, Any] = {int: Length, float: Share}
 for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow"):
-    for _kind in (Length, Share):
-        setattr(_kind, f"__{_name}__", _method(getattr(operator, _name), False))
-        setattr(_kind, f"__r{_name}__", _method(getattr(operator, _name), True))
+    for _counted, _kind in KINDS.items():
+        setattr(_counted, f"__{_name}__", _method(getattr(operator, _name), _kind, False))
+        setattr(_counted, f"__r{_name}__", _method(getattr(operator, _name), _kind, True))

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from graphgrad.compiler.program import Program
 from graphgrad.compiler.views import View, contiguous, through
 from graphgrad.graph import CONSTANT, Node, by_serial
+from graphgrad.lengths import plain
 from graphgrad.shapes import Shape
 
 __all__ = ["SUM", "Fused", "Kernel", "fuse"]
@@ -56,7 +57,12 @@ class Fused:
     def view(self, node: Node) -> View:
         """Return where the numbers of a stored node or of a view are."""
         known = self.views.get(node)
-        return known or View(node, node.shape, contiguous(node.shape))
+        return known or _whole(node)
+
+
+def _whole(node: Node) -> View:
+    shape = plain(node.shape)
+    return View(node, shape, contiguous(shape))
 
 
 def is_literal(node: Node) -> bool:
@@ -93,7 +99,7 @@ class _Fuser:
         if kind == "move" and self._is_view(node):
             return
         if kind == "map":
-            self._join(node, node.shape)
+            self._join(node, plain(node.shape))
         elif self._sums_products(node):
             kernel = self.kernels[self.index[node.inputs[0]]]
             kernel.nodes.append(node)
@@ -101,12 +107,12 @@ class _Fuser:
             self.needed.discard(node.inputs[0])
             self.needed.add(node)
         elif kind == "reduce" and node.primitive.combine:
-            self._join(node, node.inputs[0].shape)
+            self._join(node, plain(node.inputs[0].shape))
         else:
             for x in node.inputs:
                 self._need(x, always=True)
             self.index[node] = len(self.kernels)
-            self.kernels.append(Kernel(kind, node.shape, [node]))
+            self.kernels.append(Kernel(kind, plain(node.shape), [node]))
             self.needed.add(node)
 
     def _sums_products(self, node: Node) -> bool:
@@ -123,7 +129,7 @@ class _Fuser:
         if len(node.inputs) != 1:
             return False
         x = node.inputs[0]
-        base = self.views.get(x) or View(x, x.shape, contiguous(x.shape))
+        base = self.views.get(x) or _whole(x)
         view = through(node, base)
         if view is None:
             return False

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from graphgrad.graph import Node
+from graphgrad.lengths import plain
 from graphgrad.shapes import Shape, size
 
 __all__ = ["View", "contiguous", "is_injective", "places", "through"]
@@ -68,7 +69,7 @@ def through(node: Node, base: View) -> View | None:
     dummy = dummy.view(_Dummy)
     with np.errstate(all="ignore"):
         seen = np.asarray(node.primitive.forward(dummy, **node.settings))
-    return _as_view(seen, memory, base.root, node.shape)
+    return _as_view(seen, memory, base.root, plain(node.shape))
 
 
 def places(node: Node) -> list[View]:
@@ -79,7 +80,7 @@ def places(node: Node) -> list[View]:
     found = []
     for i, x in enumerate(node.inputs):
         part = np.asarray(node.primitive.vjp(i, g, g, xs, node.settings))
-        view = _as_view(part, memory, node, x.shape)
+        view = _as_view(part, memory, node, plain(x.shape))
         assert view is not None, f"{node.op} is no move"
         found.append(view)
     return found
