@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 from numba import njit
 from scipy import special
 
-from graphgrad.compiler.cache import load
+import graphgrad as gg
+from graphgrad.compiler.cache import load, name_of
 from graphgrad.compiler.fastmath import FAST
 from graphgrad.compiler.helpers import HELPERS
 
@@ -59,9 +62,9 @@ def test_what_is_bounded_never_leaves_its_range(name):
     assert np.all(np.diff(y) >= -1e-6)
 
 
-@pytest.mark.parametrize("name", sorted(FAST))
-def test_loops_become_vector_code(name):
-    function, memory, view = (getattr(load(HELPERS), f) for f in (FAST[name], "memory", "view"))
+def assert_loops_are_vectors(name):
+    helpers = load(HELPERS)
+    function, memory, view = (getattr(helpers, f) for f in (FAST[name], "memory", "view"))
 
     @njit(error_model="numpy", fastmath={"contract"})
     def layer(address):
@@ -80,3 +83,17 @@ def test_loops_become_vector_code(name):
     code = layer.inspect_llvm(layer.signatures[0])
     assert any(f"fmul contract <{n} x float>" in code for n in (4, 8, 16))
     assert "fmul contract float" not in code
+
+
+@pytest.mark.parametrize("name", sorted(FAST))
+def test_loops_become_vector_code(name):
+    assert_loops_are_vectors(name)
+
+
+@pytest.mark.parametrize("name", ["erf", "tanh"])
+def test_loops_become_vector_code_when_nothing_was_compiled_before(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("GRAPHGRAD_CACHE", str(tmp_path))
+    monkeypatch.delitem(sys.modules, name_of(HELPERS), raising=False)
+    x = gg.var("x", shape=(6007,), dtype="float32")
+    gg.compile([getattr(gg, name)(x)], [x])
+    assert_loops_are_vectors(name)

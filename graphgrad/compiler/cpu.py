@@ -10,6 +10,7 @@ import numpy as np
 
 from graphgrad.compiler.blas import address, one_thread
 from graphgrad.compiler.cache import load, name_of
+from graphgrad.compiler.fastmath import FAST
 from graphgrad.compiler.feeding import Feed
 from graphgrad.compiler.fuse import Fused, fuse
 from graphgrad.compiler.helpers import EXPORTS, HELPERS
@@ -49,6 +50,7 @@ class CpuRuntime:
         self.written: Written = write(*stages, math, _has_avx512(), timed)
         self.source, self.names = self.written.text, self.written.names
         helpers = load(HELPERS)
+        _compile_fast(helpers, self.source)
         imports = f"from {name_of(HELPERS)} import ({', '.join(EXPORTS)})"
         module = load(f"{imports}\n\n{self.source}")
         self._epoch = module.epoch
@@ -168,6 +170,17 @@ class CpuRuntime:
                 self._epoch(table, steps)
         else:
             self._epoch(table, steps)
+
+
+def _compile_fast(helpers: Any, source: str) -> None:
+    """Compile the fast functions that a text calls, before the text itself.
+
+    Compiled in passing, their straight lines would become vectors, as those of kernels do, and
+    loops over such vectors could not become vectors themselves.
+    """
+    for name in FAST.values():
+        if f"{name}(" in source:
+            getattr(helpers, name).compile("float32(float32)")
 
 
 def _aligned(count: int, dtype: Any) -> Any:
