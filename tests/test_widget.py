@@ -10,8 +10,8 @@ import pytest
 
 import graphgrad as gg
 from graphgrad.errors import GraphError, MissingDependencyError, MissingValueError
+from graphgrad.stepping.moments import Moments
 from graphgrad.stepping.timeline import Position
-from graphgrad.stepping.widget import Moments
 
 from .browser import one_chromium  # noqa: F401
 

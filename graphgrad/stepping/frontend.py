@@ -15,8 +15,8 @@ import traitlets
 
 from graphgrad.errors import GraphError
 from graphgrad.recorder import Tape
+from graphgrad.stepping.moments import Moments
 from graphgrad.stepping.timeline import START, Position
-from graphgrad.stepping.widget import Moments
 
 __all__ = ["MomentError", "Stepper"]
 
