@@ -160,7 +160,8 @@ class _Writer:
         parts = [self._part(t) for t in self.targets]
         blocks = [forward_block(self.links, self.targets)]
         blocks += [Block(p.lines) for p in parts]
-        notes = notes_of(self, parts)
+        mixed = [t for t in self.targets if self._mixed(t)]
+        notes = notes_of(self.links, parts, self.form, self.scalar, mixed)
         board = Board(tuple(b for b in blocks if b.lines), notes)
         return Derivation(self.tape, parts, self.form, board, self.numbers)
 
@@ -205,10 +206,10 @@ class _Writer:
         if target not in names:
             other = Wording(tape(target), self.digits)
             return derivative(root, Mark(other.names[target], other.latex_names[target]))
-        total = self.mixed(target)
+        total = self._mixed(target)
         return derivative(root, names[target], Pair("d", r"\mathrm{d}") if total else _PARTIAL)
 
-    def mixed(self, target: Node) -> bool:
+    def _mixed(self, target: Node) -> bool:
         """Return whether the loss depends on the target directly and in other ways too."""
         routes = self.routes.get(target) or []
         return self.form == "products" and len(routes) > 1 and min(map(len, routes)) == 1

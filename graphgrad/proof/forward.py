@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
 from graphgrad.graph import VARIABLE, Node
 from graphgrad.proof.board import EQUAL, Block, Line, equation, sequence, value_line
+from graphgrad.proof.derivation import Part
 from graphgrad.proof.links import Links
 from graphgrad.proof.marks import Mark, Pair, template
 from graphgrad.proof.numerals import matrix_mark
-
-if TYPE_CHECKING:
-    from graphgrad.proof.derivation import Part
-    from graphgrad.proof.derive import _Writer
 
 __all__ = ["forward_block", "notes_of"]
 
@@ -73,23 +69,31 @@ def _given(links: Links, node: Node) -> Mark:
     return template("#1 ∈ #2", r"#1 \in #2", [links.names[node], space], -5)
 
 
-def notes_of(writer: _Writer, parts: Sequence[Part]) -> tuple[str, ...]:
-    """Return the conventions that the lines of a derivation rely on."""
-    links = writer.links
+def notes_of(
+    links: Links, parts: Sequence[Part], form: str, scalar: bool, mixed: Sequence[Node]
+) -> tuple[str, ...]:
+    """Return the conventions that the lines of a derivation rely on.
+
+    Args:
+        links: of the run.
+        parts: of the derivation.
+        form: "products" or "recursion".
+        scalar: whether all factors are numbers.
+        mixed: the targets on which the loss depends directly and in other ways too.
+    """
     root = links.names[links.tape.root].text
     text = "\n".join(str(line) for part in parts for line in part.lines)
     notes = []
-    if writer.form == "recursion":
+    if form == "recursion":
         notes.append(
             f"x̄ stands for d{root}/dx, all paths counted: each user y of x adds ȳ · ∂y/∂x."
         )
-    mixed = [links.names[t].text for t in writer.targets if writer.mixed(t)]
-    for name in dict.fromkeys(mixed):
+    for name in dict.fromkeys(links.names[t].text for t in mixed):
         notes.append(
             f"d{root}/d{name} counts all paths; ∂{root}/∂{name} only the direct one, with the "
             f"other letters in the formula of {root} held fixed."
         )
-    if not writer.scalar:
+    if not scalar:
         notes.append(f"∂{root}/∂X has the shape of X; a vector is a column.")
     if "⊙" in text:
         notes.append("⊙ multiplies entry by entry; functions and powers act on each entry.")
@@ -99,7 +103,7 @@ def notes_of(writer: _Writer, parts: Sequence[Part]) -> tuple[str, ...]:
         notes.append("step(z) is 1 for z > 0 and 0 for z < 0.")
     if re.search(r"\[[^]]*[<>≤≥=≠∧∨¬]", text):
         notes.append("[…] is 1 where the condition holds, else 0.")
-    return (*notes, *_conventions(links, writer.targets))
+    return (*notes, *_conventions(links, [part.wrt for part in parts]))
 
 
 def _conventions(links: Links, targets: Iterable[Node]) -> list[str]:
