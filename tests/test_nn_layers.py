@@ -8,7 +8,7 @@ import pytest
 import graphgrad as gg
 from graphgrad import nn
 from graphgrad.errors import DtypeError, NetworkError, ShapeError
-from graphgrad.nn.layer import Run
+from graphgrad.nn.parts import Run
 
 from . import checks
 

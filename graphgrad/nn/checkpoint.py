@@ -15,12 +15,12 @@ from graphgrad.errors import CheckpointError, GraphError, NetworkError
 from graphgrad.graph import Node
 from graphgrad.nn import archive
 from graphgrad.nn.compiled import NO_SHAPE
-from graphgrad.nn.layer import Layer
+from graphgrad.nn.layer import Layer, Symbol
 from graphgrad.nn.model import Model
 from graphgrad.nn.naming import restore as restored
 from graphgrad.nn.naming import settings
 from graphgrad.nn.network import Input
-from graphgrad.nn.parts import Symbol, without_values
+from graphgrad.nn.parts import without_values
 from graphgrad.nn.sequential import Sequential
 from graphgrad.nn.training import Trainable
 

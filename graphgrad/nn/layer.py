@@ -3,6 +3,8 @@
 A layer of your own derives from `Layer` and says two things: `build` makes its parameters with
 `add_weight`, `call` makes its nodes. Shapes of outputs are found by calling it, so there is no rule
 for them; a shape that does not fit is told with the layer's name.
+
+A `Symbol` knows the `Call` it comes from, and that its layer.
 """
 
 from __future__ import annotations
@@ -20,11 +22,11 @@ from graphgrad.errors import DtypeError, GraphError, NetworkError, ShapeError
 from graphgrad.graph import Node, var
 from graphgrad.nn.initializers import initializer as initializer_of
 from graphgrad.nn.naming import Configurable
-from graphgrad.nn.parts import Call, Run, Symbol, Weight, loading
+from graphgrad.nn.parts import Run, Weight, loading
 from graphgrad.nn.regularizers import regularizer as regularizer_of
 from graphgrad.shapes import Shape
 
-__all__ = ["Layer", "Run"]
+__all__ = ["Call", "Layer", "Symbol"]
 
 
 @dataclass(eq=False, repr=False)
@@ -205,3 +207,29 @@ class Layer(Configurable):
             )
         for w, value in zip(self.weights, values, strict=True):
             w.node.value = value
+
+
+@dataclass(eq=False)
+class Call:
+    """One use of a layer in a functional network: the symbols that go in and come out."""
+
+    layer: Layer
+    inputs: list[Symbol]
+    output: Symbol
+
+
+@dataclass(eq=False)
+class Symbol:
+    """What stands for an array in a functional network: `Input`, or the output of a layer.
+
+    Attributes:
+        shape: without the batch's axis.
+        dtype: of the entries.
+        call: the use of a layer it comes from; None for an input.
+        name: of an input.
+    """
+
+    shape: Shape
+    dtype: Any
+    call: Call | None = None
+    name: str | None = None

@@ -12,8 +12,8 @@ from typing import Any
 from graphgrad import dtypes, shapes
 from graphgrad.errors import NetworkError
 from graphgrad.graph import Node, var
-from graphgrad.nn.layer import Layer
-from graphgrad.nn.parts import Call, Run, Symbol, Weight
+from graphgrad.nn.layer import Call, Layer, Symbol
+from graphgrad.nn.parts import Run, Weight
 
 __all__ = ["Input", "Network"]
 

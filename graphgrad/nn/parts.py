@@ -1,4 +1,4 @@
-"""What layers and networks are made of: weights, calls, symbols, and the run they are built in."""
+"""What layers are made of: weights, and the run in which their nodes are built."""
 
 from __future__ import annotations
 
@@ -6,15 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from graphgrad.graph import Node
-from graphgrad.shapes import Shape
 
-if TYPE_CHECKING:
-    from graphgrad.nn.layer import Layer
-
-__all__ = ["Call", "Run", "Symbol", "Weight", "loading", "without_values"]
+__all__ = ["Run", "Weight", "loading", "without_values"]
 
 loading: ContextVar[bool] = ContextVar("graphgrad_loading", default=False)
 
@@ -65,29 +61,3 @@ class Weight:
     fans: tuple[int, int]
     trainable: bool
     penalty: Any
-
-
-@dataclass(eq=False)
-class Call:
-    """One use of a layer in a functional network: the symbols that go in and come out."""
-
-    layer: Layer
-    inputs: list[Symbol]
-    output: Symbol
-
-
-@dataclass(eq=False)
-class Symbol:
-    """What stands for an array in a functional network: `Input`, or the output of a layer.
-
-    Attributes:
-        shape: without the batch's axis.
-        dtype: of the entries.
-        call: the use of a layer it comes from; None for an input.
-        name: of an input.
-    """
-
-    shape: Shape
-    dtype: Any
-    call: Call | None = None
-    name: str | None = None

@@ -7,10 +7,9 @@ from typing import Any
 
 from graphgrad import shapes
 from graphgrad.errors import NetworkError
-from graphgrad.nn.layer import Layer
+from graphgrad.nn.layer import Layer, Symbol
 from graphgrad.nn.model import Model
 from graphgrad.nn.network import Input
-from graphgrad.nn.parts import Symbol
 
 __all__ = ["Sequential"]
 
