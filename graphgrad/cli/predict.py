@@ -42,7 +42,7 @@ def parser() -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace) -> None:
     """Write the rows with their predictions, and a line about them to standard error."""
-    from graphgrad.nn.checkpoint import load_model
+    from graphgrad.nn.loading import load_model
     from graphgrad.nn.tables.fitting import Score, predictions, recipe_of
 
     model, score = load_model(arguments.model), Score()

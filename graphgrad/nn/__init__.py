@@ -19,7 +19,6 @@ from graphgrad.nn.callbacks import (
     ModelCheckpoint,
     ReduceLROnPlateau,
 )
-from graphgrad.nn.checkpoint import load_model
 from graphgrad.nn.core import Activation, Add, Concatenate, Dense, Dropout, Flatten, Reshape
 from graphgrad.nn.embedding import Embedding
 from graphgrad.nn.history import History
@@ -37,6 +36,7 @@ from graphgrad.nn.initializers import (
     Zeros,
 )
 from graphgrad.nn.layer import Layer
+from graphgrad.nn.loading import load_model
 from graphgrad.nn.losses import (
     BinaryCrossentropy,
     CategoricalCrossentropy,

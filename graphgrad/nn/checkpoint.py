@@ -1,7 +1,7 @@
-"""Saving and loading: structure, parameters, optimizer, counters, and a training under way.
+"""A network in a file: structure, parameters, optimizer, counters, and a training under way.
 
-`save` may be called at any time, also from a callback. `load_model` makes the network again;
-`restore` puts a file's numbers into a network that is there, so that a training can go on.
+`save` may be called at any time, also from a callback. `restore` puts a file's numbers into a
+network that is there, so that a training can go on; `nn.load_model` makes the network again.
 """
 
 from __future__ import annotations
@@ -11,20 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from graphgrad.errors import CheckpointError, GraphError, NetworkError
+from graphgrad.errors import CheckpointError, NetworkError
 from graphgrad.graph import Node
 from graphgrad.nn import archive
 from graphgrad.nn.compiled import NO_SHAPE
-from graphgrad.nn.layer import Layer, Symbol
-from graphgrad.nn.model import Model
-from graphgrad.nn.naming import restore as restored
 from graphgrad.nn.naming import settings
-from graphgrad.nn.network import Input
-from graphgrad.nn.parts import without_values
-from graphgrad.nn.sequential import Sequential
 from graphgrad.nn.training import Trainable
 
-__all__ = ["load_model", "restore", "save"]
+__all__ = ["put", "restore", "save"]
 
 
 def save(model: Trainable, path: Any) -> None:
@@ -53,39 +47,6 @@ def save(model: Trainable, path: Any) -> None:
     archive.write(path, text, arrays)
 
 
-def load_model(path: Any, custom_objects: Mapping[str, Any] | None = None) -> Model:
-    """Return the network saved in a file, ready to predict, or to be trained on.
-
-    Args:
-        path: what `Model.save` wrote.
-        custom_objects: layers, losses and functions of your own, by name.
-
-    Raises:
-        CheckpointError: when the file is no saved network, is damaged, is newer than this
-            program, or names things that are not known. Nothing in it is ever executed.
-
-    Example:
-        >>> import tempfile, pathlib
-        >>> from graphgrad import nn
-        >>> model = nn.Sequential([nn.Dense(1, input_shape=(2,))])
-        >>> path = pathlib.Path(tempfile.mkdtemp(), "model.npz")
-        >>> model.save(path)
-        >>> bool((nn.load_model(path).predict([[1, 2]]) == model.predict([[1, 2]])).all())
-        True
-    """
-    text, arrays = archive.read(path)
-    try:
-        with without_values():
-            model = _network(text["network"], custom_objects)
-        _compile(model, text["compile"], custom_objects)
-        _put(model, text, arrays)
-    except CheckpointError:
-        raise
-    except (GraphError, LookupError, TypeError, ValueError, AttributeError, MemoryError) as problem:
-        raise CheckpointError(f"{path} is damaged: {type(problem).__name__}: {problem}") from None
-    return model
-
-
 def restore(model: Trainable, path: Any) -> dict[str, Any] | None:
     """Put a file's numbers into a network, and return the state of the training it was saved in.
 
@@ -100,7 +61,7 @@ def restore(model: Trainable, path: Any) -> dict[str, Any] | None:
                 f"begin anew"
             )
         loop = _unpacked(text["loop"], arrays)
-        _put(model, text, arrays)
+        put(model, text, arrays)
     except (LookupError, TypeError, AttributeError) as problem:
         raise CheckpointError(f"{path} is damaged: {type(problem).__name__}: {problem}") from None
     return loop if isinstance(loop, dict) else None
@@ -114,7 +75,7 @@ def _structure(model: Trainable) -> dict[str, Any]:
     symbols = {s: k for k, s in enumerate([*model.inputs, *(c.output for c in model.calls)])}
     layers = {layer: k for k, layer in enumerate(model.layers)}
     return {
-        "kind": "sequential" if isinstance(model, Sequential) else "model",
+        "kind": model._kind,
         "name": model.name,
         "seed": model.seed,
         "layers": [{**settings(layer), "name": layer.name} for layer in model.layers],
@@ -122,29 +83,6 @@ def _structure(model: Trainable) -> dict[str, Any]:
         "calls": [[layers[c.layer], [symbols[s] for s in c.inputs]] for c in model.calls],
         "outputs": [symbols[s] for s in model.outputs],
     }
-
-
-def _network(data: dict[str, Any], custom: Mapping[str, Any] | None) -> Model:
-    layers = restored(data["layers"], custom)
-    if not all(isinstance(layer, Layer) for layer in layers):
-        raise CheckpointError("the file's layers are no layers")
-    inputs = [Input(tuple(shape), dtype, name) for shape, dtype, name in data["inputs"]]
-    name, seed = str(data["name"]), int(data["seed"])
-    if data["kind"] == "sequential":
-        return Sequential([*inputs, *layers], name, seed)
-    symbols: list[Symbol] = list(inputs)
-    for number, given in data["calls"]:
-        chosen = [symbols[k] for k in given]
-        symbols.append(layers[number](chosen[0] if len(chosen) == 1 else chosen))
-    return Model(inputs, [symbols[k] for k in data["outputs"]], name, seed)
-
-
-def _compile(model: Model, data: dict[str, Any], custom: Mapping[str, Any] | None) -> None:
-    if data["optimizer"] is not None:
-        optimizer = restored(data["optimizer"], custom)
-        loss, metrics, shares = (restored(w, custom) for w in data["goals"])
-        options = {k: str(data["options"][k]) for k in ("target", "math")}
-        model.compile(optimizer, loss, metrics, shares, **options)
 
 
 # -- the numbers -------------------------------------------------------------------------------
@@ -169,7 +107,7 @@ def _states(model: Trainable, arrays: Mapping[str, Any]) -> dict[str, Node]:
     return model.optimizer.states
 
 
-def _put(model: Trainable, text: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
+def put(model: Trainable, text: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
     """Set all variables, after a look at all of them."""
     wanted = {f"weights/{k}": v for k, v in _weights(model).items()}
     wanted.update({f"optimizer/{k}": v for k, v in _states(model, arrays).items()})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from graphgrad.nn import checkpoint
 from graphgrad.nn.summary import summary
 from graphgrad.nn.training import Trainable
 
@@ -41,8 +42,6 @@ class Model(Trainable):
         Raises:
             NetworkError: when a part of it cannot be written, such as a lambda.
         """
-        from graphgrad.nn import checkpoint
-
         checkpoint.save(self, path)
 
     def restore(self, path: Any) -> dict[str, Any] | None:
@@ -54,8 +53,6 @@ class Model(Trainable):
         Raises:
             CheckpointError: when it is the file of another network, or damaged.
         """
-        from graphgrad.nn import checkpoint
-
         return checkpoint.restore(self, path)
 
     def summary(self, console: Any = None) -> None:

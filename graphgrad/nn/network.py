@@ -7,7 +7,7 @@ size, in training or not; the parameters are the same variables every time.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from graphgrad import dtypes, shapes
 from graphgrad.errors import NetworkError
@@ -47,6 +47,9 @@ class Network:
         layers: each once, in the order they are called.
         seed: of first values, dropout and shuffling.
     """
+
+    _kind: ClassVar[str] = "model"
+    """What its file calls it."""
 
     def __init__(self, inputs: Any, outputs: Any, name: str | None = None, seed: int = 0) -> None:
         self.name = name or type(self).__name__.lower()

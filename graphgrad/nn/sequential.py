@@ -35,6 +35,8 @@ class Sequential(Model):
         1.0
     """
 
+    _kind = "sequential"
+
     def __init__(self, layers: Iterable[Any] = (), name: str | None = None, seed: int = 0) -> None:
         self._stack: list[Layer] = []
         self._start: Symbol | None = None
