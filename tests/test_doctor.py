@@ -8,8 +8,10 @@ import sys
 
 import numba
 import pytest
+from llvmlite import binding
 
 from graphgrad.cli import checkup, main
+from graphgrad.compiler import blas
 
 
 def parts(capsys, status=0):
@@ -101,3 +103,35 @@ def test_a_cache_that_cannot_be_written_is_told(capsys, monkeypatch, tmp_path):
     assert "cannot be written" in cache["found"]
     assert "GRAPHGRAD_CACHE" in cache["remedy"]
     assert "compiles anew" in cache["cost"]
+
+
+@pytest.mark.parametrize(
+    ("kernels", "chosen", "state", "remedy"),
+    [
+        ("Haswell", "Haswell", "limited", "unset OPENBLAS_CORETYPE"),
+        ("Zen", None, "limited", "set OPENBLAS_CORETYPE=SkylakeX"),
+        ("SkylakeX", None, "ok", ""),
+        ("SkylakeX", "SkylakeX", "ok", ""),
+        ("", None, "ok", ""),
+    ],
+)
+def test_a_blas_older_than_the_processor_is_told(
+    kernels, chosen, state, remedy, capsys, monkeypatch
+):
+    monkeypatch.setattr(blas, "switches", lambda: (int, int))
+    monkeypatch.setattr(blas, "core", lambda: kernels)
+    monkeypatch.setattr(binding, "get_host_cpu_features", lambda: dict.fromkeys(blas.NEEDED, True))
+    monkeypatch.delenv("OPENBLAS_CORETYPE", raising=False)
+    if chosen:
+        monkeypatch.setenv("OPENBLAS_CORETYPE", chosen)
+    found = parts(capsys)["BLAS"]
+    assert (found["state"], found["remedy"]) == (state, remedy)
+    assert (f"kernels for {kernels}" in found["found"]) == bool(kernels)
+    monkeypatch.setattr(binding, "get_host_cpu_features", lambda: {"avx2": True})
+    assert parts(capsys)["BLAS"]["state"] == "ok"
+
+
+def test_the_blas_in_use_says_what_it_is():
+    if blas.switches() is None:
+        pytest.skip("SciPy's BLAS is no OpenBLAS here")
+    assert blas.core().isidentifier()

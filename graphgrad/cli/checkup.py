@@ -128,16 +128,23 @@ def _threads() -> Finding:
 def _blas() -> Finding:
     import scipy
 
-    from graphgrad.compiler.blas import _switches, address
+    from graphgrad.compiler.blas import address, core, is_older, switches
 
     address("sgemm")
     config: Any = scipy.__config__
     known = config.CONFIG.get("Build Dependencies", {}).get("blas", {})
     found = f"{known.get('name', 'BLAS')} {known.get('version', '')}".strip()
     found = f"{found} of SciPy {scipy.__version__}"
-    if _switches() is None:
+    if switches() is None:
         cost = "some speed: its own threads get in the way of graphgrad's"
         return Finding("BLAS", "limited", found, cost, "set OPENBLAS_NUM_THREADS=1 or the like")
+    kernels = core()
+    found = f"{found}, kernels for {kernels}" if kernels else found
+    if is_older(kernels):
+        chosen = os.environ.get("OPENBLAS_CORETYPE")
+        cost = "up to half the speed of large products: this processor has AVX-512"
+        remedy = "unset OPENBLAS_CORETYPE" if chosen else "set OPENBLAS_CORETYPE=SkylakeX"
+        return Finding("BLAS", "limited", found, cost, remedy)
     return Finding("BLAS", "ok", found)
 
 
