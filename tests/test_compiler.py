@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import os
 import re
@@ -16,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import graphgrad as gg
-from graphgrad.compiler import regions
+from graphgrad.compiler import cpu, regions
 from graphgrad.compiler.batches import BatchWarning, obstacle
 from graphgrad.compiler.fuse import fuse
 from graphgrad.compiler.memory import plan
@@ -536,6 +537,24 @@ def run(folder, **more):
         capture_output=True,
         text=True,
     )
+
+
+@pytest.mark.parametrize("collects", [True, False])
+@pytest.mark.parametrize("fails", [True, False])
+def test_compiling_leaves_the_garbage_collector_as_it_was(collects, fails, monkeypatch):
+    before = gc.isenabled()
+    (gc.enable if collects else gc.disable)()
+    x = gg.var("x", shape=(3,))
+    try:
+        if fails:
+            monkeypatch.setattr(cpu, "fuse", lambda program: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                gg.compile([gg.exp(x)], [x])
+        else:
+            gg.compile([gg.exp(x)], [x])
+        assert gc.isenabled() == collects
+    finally:
+        (gc.enable if before else gc.disable)()
 
 
 def test_the_cache_survives_corrupt_files_and_keeps_working(tmp_path):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,6 +33,18 @@ SMALL = 4096
 """Entries up to which inputs and outputs of a call are copied through buffers of the executor."""
 
 
+@contextlib.contextmanager
+def _collecting_later() -> Iterator[None]:
+    """Pause Python's garbage collector, which looks at all that Numba makes again and again."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
+
+
 class CpuRuntime:
     """One compiled program with its memory.
 
@@ -40,6 +54,7 @@ class CpuRuntime:
         written: the text, kernel by kernel.
     """
 
+    @_collecting_later()
     def __init__(self, program: Program, math: str, timed: bool = False) -> None:
         self.program, self.math = program, math
         threads = count()
