@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from graphgrad.compiler.fuse import Fused, Kernel
 from graphgrad.compiler.program import Program
 from graphgrad.compiler.regions import Region, Schedule, aligned, reads
+from graphgrad.compiler.views import View
 from graphgrad.dtypes import Dtype
 from graphgrad.graph import Node
 
@@ -165,30 +166,37 @@ def _in_place(program: Program, fused: Fused, times: Schedule) -> dict[Node, Nod
     outputs = {fused.view(n).root for n in program.outputs}
     news = list(program.updates.values())
     order = [k for region in times.regions for k in region.kernels]
+    readers: dict[Node, dict[int, list[tuple[View, int | None]]]] = {v: {} for v in program.updates}
+    for at, kernel in enumerate(order):
+        for view, axis in reads(kernel, fused):
+            if view.root in readers:
+                readers[view.root].setdefault(at, []).append((view, axis))
     found = {}
     for v, new in program.updates.items():
-        kernel = fused.kernel_of.get(new)
-        if kernel not in times.time or kernel is None or kernel.kind != "loop":
+        home = fused.kernel_of.get(new)
+        if home not in times.time or home is None or home.kind != "loop":
             continue
-        if new.primitive.kind != "map" or new.shape != kernel.domain or new in outputs:
+        if new.primitive.kind != "map" or new.shape != home.domain or new in outputs:
             continue
         if v in outputs or v in news or news.count(new) > 1:
             continue
-        last = order.index(kernel)
-        if all(_reads_safely(k, last, order, v, fused, times) for k in range(len(order))):
+        last = order.index(home)
+        if all(_reads_safely(k, last, order, read, times) for k, read in readers[v].items()):
             found[new] = v
     return found
 
 
 def _reads_safely(
-    k: int, last: int, order: Sequence[Kernel], v: Node, fused: Fused, times: Schedule
+    k: int,
+    last: int,
+    order: Sequence[Kernel],
+    read: Sequence[tuple[View, int | None]],
+    times: Schedule,
 ) -> bool:
+    """Return whether kernel k may read, so, a variable whose new value kernel `last` writes."""
     kernel = order[k]
-    read = [(view, axis) for view, axis in reads(kernel, fused) if view.root is v]
-    if not read:
-        return True
     if k == last:
-        return all(view.is_whole and view.shape == v.shape for view, _ in read)
+        return all(view.is_whole for view, _ in read)
     if k > last:
         return False
     home = next(r for r in times.regions if order[last] in r.kernels)
