@@ -15,6 +15,9 @@ Peers that are not installed, or cannot do a work, are left out; `--python` name
 interpreter for one that needs versions of its own. Each has a process of its own, in turns;
 figures are medians, ratios of medians. Threads wait for each other by spinning, so another busy
 process spoils every figure. mnist also tells the time of its matrix products alone, by NumPy.
+
+Variables of the environment that tell OpenBLAS to take the processor for another one are left out,
+for all: on a processor with AVX-512 they can halve the speed of products.
 """
 
 from __future__ import annotations
@@ -38,6 +41,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from measure import about, show
 from peers import MLP, PEERS, RATE, data
 
+DISGUISES = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 WORKS = ["moons", "neurons", "digits", "mnist", "chain", "cnn", "gmm", "lstm"]
 
 
@@ -188,13 +192,16 @@ def compare(work, turns, names, pythons):
     Each has a process of its own, since the idle threads of one would spin on the other's cores.
     """
     found = {name: [] for name in ("graphgrad", *names)}
+    environment = {k: v for k, v in os.environ.items() if k not in DISGUISES}
     if work == "mnist":
         found["products alone"] = []
     for _ in range(turns):
         for name, rows in found.items():
             python = pythons.get(name, sys.executable)
             command = [python, __file__, "--one", name, work]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            done = subprocess.run(
+                command, capture_output=True, text=True, check=False, env=environment
+            )
             if done.returncode == 0:
                 rows.append(json.loads(done.stdout.splitlines()[-1]))
     found = {name: rows for name, rows in found.items() if rows}
