@@ -22,6 +22,7 @@ from graphgrad.explain.latex import fill_latex, latex_adjoint, latex_name, latex
 from graphgrad.explain.numbers import latex_number
 from graphgrad.explain.repairs import as_code
 from graphgrad.explain.steps import Wording, plain
+from graphgrad.explain.typeset import step_latex
 from graphgrad.recorder import BackwardStep
 
 from . import rulebook
@@ -70,7 +71,7 @@ def test_lesson_15_in_text():
 
 def test_lesson_15_in_latex():
     wording = Wording(gg.tape(book()))
-    assert [wording.latex(s) for s in wording.tape.steps] == [
+    assert [step_latex(wording, s) for s in wording.tape.steps] == [
         r"x_{1} = x \cdot w = 2 \cdot 3 = 6",
         r"x_{2} = x_{1} + b = 6 + 1 = 7",
         r"d = 4 - x_{2} = 4 - 7 = -3",
@@ -111,8 +112,8 @@ def test_a_reused_node_shows_what_was_there_before():
         "x̄ ← x̄ + v̄₁ · ∂v₁/∂x (input 2) = x̄ + v̄₁ · x = 4 + 1 · 3 = 7",
     ])  # fmt: skip
     wording = Wording(gg.tape(x * x))
-    assert r"\left.\frac{\partial v_{1}}{\partial x}\right|_{2}" in wording.latex(
-        wording.tape.backward[1]
+    assert r"\left.\frac{\partial v_{1}}{\partial x}\right|_{2}" in step_latex(
+        wording, wording.tape.backward[1]
     )
 
 
@@ -120,7 +121,7 @@ def test_a_sum_as_local_derivative_stands_in_brackets():
     y = gg.tanh(gg.var("x", 0.5)).named("y")
     assert texts(y)[1] == same("x̄ ← ȳ · ∂y/∂x = ȳ · (1 − y²) = 1 · 0.7864 = 0.7864")
     wording = Wording(gg.tape(y))
-    assert r"\bar{y} \cdot (1 - y^{2})" in wording.latex(wording.tape.backward[0])
+    assert r"\bar{y} \cdot (1 - y^{2})" in step_latex(wording, wording.tape.backward[0])
 
 
 def test_arrays_show_the_pullback_with_every_shape():
@@ -128,13 +129,13 @@ def test_arrays_show_the_pullback_with_every_shape():
     t = gg.tape(gg.sum((W @ x).named("z")))
     wording = Wording(t)
     assert plain(wording.text(t.backward[1])) == "W̄ ← outer(z̄, x) = 2×3"
-    assert wording.latex(t.backward[1]) == (
+    assert step_latex(wording, t.backward[1]) == (
         r"\underset{2 \times 3}{\bar{W}} \leftarrow \underset{2}{\bar{z}} \otimes"
         r" \underset{3}{x} = \begin{bmatrix} 1 & 1 & 1 \\ 1 & 1 & 1 \end{bmatrix}"
     )
     big = gg.var("B", np.ones((50, 40)))
     t = gg.tape(gg.sum(big * 2))
-    assert Wording(t).latex(t.backward[1]) == (
+    assert step_latex(Wording(t), t.backward[1]) == (
         r"\underset{50 \times 40}{\bar{B}} \leftarrow \underset{50 \times 40}{\bar{v}_{1}}"
         r" \cdot 2 \in \mathbb{R}^{50 \times 40}"
     )
@@ -349,7 +350,10 @@ def close(a, b, scale=1.0):
 def test_the_arithmetic_shown_evaluates_to_the_number_shown(recipe, numbers):
     wording = Wording(gg.tape(built(recipe, numbers)), digits=15)
     for step in wording.tape.steps:
-        for read, shown in ((read_text, wording.text(step)), (read_latex, wording.latex(step))):
+        for read, shown in (
+            (read_text, wording.text(step)),
+            (read_latex, step_latex(wording, step)),
+        ):
             parts = shown.split(" = ")
             if re.search("[xv][_₀-₉]", parts[-2]):  # names alone stand before the number
                 continue
@@ -398,7 +402,7 @@ def test_the_reader_of_latex_reads(text, value):
 def test_the_readers_notice_arithmetic_that_is_wrong():
     wording = Wording(gg.tape(book()), digits=15)
     step = wording.tape.backward[-1]
-    for read, shown in ((read_text, wording.text(step)), (read_latex, wording.latex(step))):
+    for read, shown in ((read_text, wording.text(step)), (read_latex, step_latex(wording, step))):
         *_, product, result = shown.split(" = ")
         assert close(read(product), read(result))
         assert not close(read(product.replace("2", "2.002")), read(result))
@@ -446,12 +450,12 @@ def test_hostile_names_stay_names(name):
     t = gg.tape((gg.tanh(x) * x).named(name + "'"))
     wording = Wording(t)
     for step in t.steps:
-        latex = wording.latex(step)
+        latex = step_latex(wording, step)
         balanced(latex)
         assert set(re.findall(r"\\[A-Za-z]+", latex)) <= COMMANDS, latex
         bare = re.sub(r"\\[^A-Za-z]", "", latex)
         assert not set("$%&#~\n\x00\x1b\u202e") & set(bare), latex
-        well_formed(wording.mathml(step))
+        well_formed(mathml(step_latex(wording, step)))
 
 
 @settings(max_examples=300, deadline=None, derandomize=True, database=None)
@@ -460,8 +464,8 @@ def test_any_name_gives_balanced_latex_and_xml(name):
     x = gg.var(name, 0.5)
     wording = Wording(gg.tape(x * 2 + x))
     for step in wording.tape.steps:
-        balanced(wording.latex(step))
-        well_formed(wording.mathml(step))
+        balanced(step_latex(wording, step))
+        well_formed(mathml(step_latex(wording, step)))
         plain(wording.text(step))
 
 
@@ -483,10 +487,10 @@ def test_every_operation_has_formulas_that_are_well_formed(p):
         t = gg.tape(y, cotangent=cotangent)
         wording = Wording(t)
         for step in t.steps:
-            latex = wording.latex(step)
+            latex = step_latex(wording, step)
             balanced(latex)
             assert "#" not in latex + wording.text(step)
-            root = well_formed(wording.mathml(step))
+            root = well_formed(mathml(step_latex(wording, step)))
             assert "\\" not in "".join(root.itertext()), latex
 
 

@@ -26,6 +26,7 @@ from graphgrad.drawing.updates import UpdatedScene
 from graphgrad.errors import DrawingError, GraphError, MissingDependencyError
 from graphgrad.explain.latex import latex_adjoint, latex_value
 from graphgrad.explain.numbers import DIGITS
+from graphgrad.explain.typeset import step_latex
 from graphgrad.graph import Node
 from graphgrad.recorder import Tape
 
@@ -166,7 +167,7 @@ class Film:
             return r",\quad ".join(self._gradients([u.node for u in updates[:8]])) or r"\ldots"
         if frame.step:
             steps = tape.forward if frame.phase == "forward" else tape.backward
-            return wording.latex(steps[frame.step - 1])
+            return step_latex(wording, steps[frame.step - 1])
         if frame.phase == "forward":
             leaves = [n for n in tape.nodes if n.name and n.is_leaf]
             return r",\quad ".join(self._equals(wording.latex_names[n], tape.value(n))

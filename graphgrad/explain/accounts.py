@@ -12,9 +12,9 @@ import numpy as np
 
 from graphgrad import dtypes
 from graphgrad.explain.numbers import digits_for, latex_number, number
-from graphgrad.explain.steps import adjoint, plain
+from graphgrad.explain.steps import adjoint, plain, scalar_edge
 from graphgrad.explain.tables import count, html_table, joined, percent, table, whole
-from graphgrad.explain.typeset import latex_factor, latex_partial, scalar_edge
+from graphgrad.explain.typeset import latex_factor, latex_partial
 from graphgrad.graph import CONSTANT
 
 if TYPE_CHECKING:

@@ -19,8 +19,7 @@ from graphgrad.errors import GraphError
 from graphgrad.explain.formulas import local_template
 from graphgrad.explain.misremembered import slip_of
 from graphgrad.explain.mistakes import MISTAKES, run_mistake
-from graphgrad.explain.steps import Wording, adjoint, plain
-from graphgrad.explain.typeset import scalar_edge
+from graphgrad.explain.steps import Wording, adjoint, plain, scalar_edge
 from graphgrad.graph import Edge, Node
 from graphgrad.ops.define import Elementwise
 from graphgrad.recorder import BackwardStep

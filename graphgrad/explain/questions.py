@@ -12,8 +12,7 @@ import numpy as np
 
 from graphgrad.explain import shapes_asked
 from graphgrad.explain.numbers import SMALL
-from graphgrad.explain.steps import Wording, adjoint, plain
-from graphgrad.explain.typeset import scalar_edge
+from graphgrad.explain.steps import Wording, adjoint, plain, scalar_edge
 from graphgrad.graph import Edge, Node
 from graphgrad.recorder import Tape
 

@@ -1,6 +1,7 @@
 """What a step of the tape says, in one line: the formula with symbols, then with numbers.
 
-What one can do: make the `Wording` of a tape and ask it for any step as text, LaTeX or MathML.
+What one can do: make the `Wording` of a tape and ask it for any step as text; `explain.typeset`
+writes it in LaTeX.
 
 Adjoints are marked inside the text (`adjoint`), so that each display can put the bar over the
 name in its own way: `plain` for terminals and titles, `<O>` in Graphviz labels.
@@ -22,15 +23,14 @@ from graphgrad.explain.formulas import (
     operation_template,
     pullback_template,
 )
-from graphgrad.explain.latex import latex_name, mathml
+from graphgrad.explain.latex import latex_name
 from graphgrad.explain.names import node_names
 from graphgrad.explain.numbers import DIGITS, digest, latex_number, number, shape_text
-from graphgrad.explain.typeset import backward_latex, forward_latex, scalar_edge
 from graphgrad.graph import CONSTANT, Node
 from graphgrad.ops.define import Elementwise
 from graphgrad.recorder import BackwardStep, ForwardStep, Tape
 
-__all__ = ["BAR", "UNBAR", "Wording", "adjoint", "plain"]
+__all__ = ["BAR", "UNBAR", "Wording", "adjoint", "plain", "scalar_edge"]
 
 BAR, UNBAR = "\x02", "\x03"
 LONGEST = 30
@@ -56,6 +56,11 @@ def plain(text: str) -> str:
         bar = "\u0304" if len(letters) == 1 else "\u0305"
         parts[k] = "".join(c + (bar if c in letters else "") for c in name) + rest
     return "".join(parts)
+
+
+def scalar_edge(node: Node) -> bool:
+    """Return whether an edge into `node` has one number as its local derivative."""
+    return node.shape == () and isinstance(node.primitive, Elementwise)
 
 
 @dataclass(frozen=True)
@@ -227,34 +232,3 @@ class Wording:
             w̄ ← z̄ · ∂z/∂w = z̄ · x = 1 · 2 = 2
         """
         return self.forward(step) if isinstance(step, ForwardStep) else self.backward(step)
-
-    def latex(self, step: ForwardStep | BackwardStep) -> str:
-        r"""Return a step of either pass in LaTeX, without dollar signs.
-
-        Args:
-            step: of this tape.
-
-        Returns:
-            For a scalar the chain rule in symbols, filled in, then in numbers; for arrays the
-            pullback, with every shape under its symbol.
-
-        Example:
-            >>> import graphgrad as gg
-            >>> x, w = gg.var("x", 2.0), gg.var("w1", 3.0)
-            >>> t = gg.tape((x * w).named("z"))
-            >>> print(Wording(t).latex(t.forward[0]))
-            z = x \cdot w_{1} = 2 \cdot 3 = 6
-            >>> print(Wording(t).latex(t.backward[1]).split(" = ")[0])
-            \bar{w}_{1} \leftarrow \bar{z} \cdot \frac{\partial z}{\partial w_{1}}
-        """
-        if isinstance(step, ForwardStep):
-            return forward_latex(self, step)
-        return backward_latex(self, step)
-
-    def mathml(self, step: ForwardStep | BackwardStep) -> str:
-        """Return a step of either pass as a MathML element, which browsers show as it is.
-
-        Raises:
-            MissingDependencyError: when latex2mathml is not installed.
-        """
-        return mathml(self.latex(step))

@@ -1,13 +1,12 @@
 r"""One step of the tape in LaTeX: the chain rule in symbols, then filled in, then in numbers.
 
-What one can do: `forward_latex` and `backward_latex` of a step; `Wording.latex` calls them. Local
-derivatives are ``\frac{\partial y}{\partial x}``, adjoints ``\bar{x}``; arrays bear their shape
-underneath.
+What one can do: `step_latex` of a step of either pass. Local derivatives are
+``\frac{\partial y}{\partial x}``, adjoints ``\bar{x}``; arrays bear their shape underneath.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -24,22 +23,37 @@ from graphgrad.explain.latex import (
     latex_value,
 )
 from graphgrad.explain.numbers import latex_number
+from graphgrad.explain.steps import Wording, scalar_edge
 from graphgrad.graph import CONSTANT, Node
-from graphgrad.ops.define import Elementwise
+from graphgrad.recorder import BackwardStep, ForwardStep
 
-if TYPE_CHECKING:
-    from graphgrad.explain.steps import Wording
-    from graphgrad.recorder import BackwardStep, ForwardStep
-
-__all__ = ["backward_latex", "forward_latex", "latex_factor", "latex_partial", "scalar_edge"]
+__all__ = ["latex_factor", "latex_partial", "step_latex"]
 
 
-def scalar_edge(node: Node) -> bool:
-    """Return whether an edge into `node` has one number as its local derivative."""
-    return node.shape == () and isinstance(node.primitive, Elementwise)
+def step_latex(wording: Wording, step: ForwardStep | BackwardStep) -> str:
+    r"""Return a step of either pass in LaTeX, without dollar signs.
+
+    Args:
+        wording: of the tape.
+        step: of this tape.
+
+    Returns:
+        For a scalar the chain rule in symbols, filled in, then in numbers; for arrays the
+        pullback, with every shape under its symbol.
+
+    Example:
+        >>> import graphgrad as gg
+        >>> x, w = gg.var("x", 2.0), gg.var("w1", 3.0)
+        >>> t = gg.tape((x * w).named("z"))
+        >>> print(step_latex(Wording(t), t.forward[0]))
+        z = x \cdot w_{1} = 2 \cdot 3 = 6
+        >>> print(step_latex(Wording(t), t.backward[1]).split(" = ")[0])
+        \bar{w}_{1} \leftarrow \bar{z} \cdot \frac{\partial z}{\partial w_{1}}
+    """
+    return _forward(wording, step) if isinstance(step, ForwardStep) else _backward(wording, step)
 
 
-def forward_latex(wording: Wording, step: ForwardStep) -> str:
+def _forward(wording: Wording, step: ForwardStep) -> str:
     """Return a forward step: y = formula = formula in numbers = value."""
     node, scalar = step.node, np.ndim(step.value) == 0
     template = operation_template(node.primitive, len(node.inputs), node.settings, "latex")
@@ -53,7 +67,7 @@ def forward_latex(wording: Wording, step: ForwardStep) -> str:
     return _then(text, value)
 
 
-def backward_latex(wording: Wording, step: BackwardStep) -> str:
+def _backward(wording: Wording, step: BackwardStep) -> str:
     """Return a backward step: x̄ ← ȳ · ∂y/∂x in symbols, filled in, then in numbers."""
     node, i = step.edge
     x = step.edge.source

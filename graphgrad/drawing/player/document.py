@@ -26,6 +26,7 @@ from graphgrad.errors import MissingDependencyError
 from graphgrad.explain.latex import mathml
 from graphgrad.explain.names import visible
 from graphgrad.explain.steps import plain
+from graphgrad.explain.typeset import step_latex
 
 __all__ = ["document", "table"]
 
@@ -75,7 +76,7 @@ def _formula(story: Story, frame: Frame) -> str:
         latex = story.updates[step - 1].latex
     else:
         steps = tape.forward if frame.phase == "forward" else tape.backward
-        latex = story.scene.wording.latex(steps[step - 1])
+        latex = step_latex(story.scene.wording, steps[step - 1])
     try:
         return mathml(latex)
     except MissingDependencyError:

@@ -17,8 +17,7 @@ import numpy as np
 from graphgrad.explain.answers import TOLERANCE
 from graphgrad.explain.diagnosis import Guess, adjoint_guesses, local_guesses, value_guesses
 from graphgrad.explain.quiz import Question, pose
-from graphgrad.explain.steps import Wording
-from graphgrad.explain.typeset import scalar_edge
+from graphgrad.explain.steps import Wording, scalar_edge
 from graphgrad.recorder import BackwardStep, ForwardStep
 
 __all__ = ["Quizzed", "questions"]
