@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 import graphgrad as gg
 from graphgrad.errors import GradientError, GraphError
+from graphgrad.explain.catalogue import MISTAKES
 from graphgrad.explain.misremembered import SLIPS
-from graphgrad.explain.mistakes import MISTAKES, run_mistake
+from graphgrad.explain.mistakes import run_mistake
 from graphgrad.primitive import TABLE
 
 from .familiar import book

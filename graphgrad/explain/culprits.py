@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from graphgrad import dtypes
 from graphgrad.explain.blunders import WrongPass, alike, depth_first, old_values, users_first
 from graphgrad.explain.misremembered import misremembered
+from graphgrad.explain.sidebyside import WrongRun
 from graphgrad.explain.steps import Wording
 from graphgrad.explain.verdicts import (
     added_up,
@@ -28,9 +29,6 @@ from graphgrad.explain.verdicts import (
 )
 from graphgrad.graph import VARIABLE, Edge, Node
 from graphgrad.recorder import BackwardStep, Tape
-
-if TYPE_CHECKING:
-    from graphgrad.explain.mistakes import WrongRun
 
 __all__ = ["CULPRITS", "Attempt"]
 

@@ -16,9 +16,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from graphgrad.errors import GraphError
+from graphgrad.explain.catalogue import MISTAKES
 from graphgrad.explain.formulas import local_template
 from graphgrad.explain.misremembered import slip_of
-from graphgrad.explain.mistakes import MISTAKES, run_mistake
+from graphgrad.explain.mistakes import run_mistake
 from graphgrad.explain.steps import Wording, adjoint, plain, scalar_edge
 from graphgrad.graph import Edge, Node
 from graphgrad.ops.define import Elementwise

@@ -7,141 +7,25 @@ step marked and one sentence why.
 
 from __future__ import annotations
 
-import bisect
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
 
 import numpy as np
 
 from graphgrad.display import Printed
 from graphgrad.errors import GraphError
-from graphgrad.explain.blunders import alike
 from graphgrad.explain.catalogue import MISTAKES, Mistake
-from graphgrad.explain.culprits import CULPRITS, Attempt
-from graphgrad.explain.sidebyside import mistakes_lines, run_lines
-from graphgrad.explain.steps import Wording
-from graphgrad.graph import VARIABLE, Node, NumberOrArray, public
-from graphgrad.recorder import BackwardStep, Tape
+from graphgrad.explain.culprits import CULPRITS
+from graphgrad.explain.sidebyside import WrongRun
+from graphgrad.explain.steps import Wording, adjoint, plain
+from graphgrad.explain.tables import table
+from graphgrad.graph import Node
+from graphgrad.recorder import Tape
 
-__all__ = ["MISTAKES", "Mistake", "Mistakes", "Row", "WrongRun", "mistakes", "run_mistake"]
+__all__ = ["Mistakes", "mistakes", "run_mistake"]
 
-
-@dataclass(frozen=True, eq=False)
-class Row:
-    """The right and the wrong pass at one moment; None where one of them makes no step."""
-
-    right: BackwardStep | None
-    wrong: BackwardStep | None
-    differs: bool
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class WrongRun(Printed):
-    """A backward pass with one mistake in it, beside the right one.
-
-    Attributes:
-        mistake: which.
-        tape: the right run.
-        what: the mistake as it was made on this graph.
-        steps: the wrong backward steps, in their order; as `Tape.backward`, but wrong.
-        why: one sentence: why the result is wrong, or why it is not.
-    """
-
-    mistake: Mistake
-    tape: Tape
-    what: str
-    steps: list[BackwardStep]
-    why: str
-    started: dict[Node, Any]
-    wording: Wording
-
-    @cached_property
-    def rows(self) -> list[Row]:
-        """Both passes side by side, moment by moment.
-
-        Where an edge is missing in the wrong pass, its place stays empty. A row differs when the
-        wrong step passes another number than the right pass does along the same edge.
-        """
-        if self.mistake.name == "depth-first":  # another order: what an edge passes is compared
-            right: list[BackwardStep | None] = list(self.tape.backward)
-            pairs = zip(right, self.steps, strict=True)
-            return [Row(r, w, not self._passes(w)) for r, w in pairs]
-        return list(self._aligned())
-
-    def _aligned(self) -> Iterator[Row]:
-        taken = {step.edge: step for step in self.steps}
-        for right in self.tape.backward:
-            wrong = taken.get(right.edge)
-            kind = right.edge.source.dtype
-            kept = wrong is not None and self._passes(wrong)
-            yield Row(right, wrong, not (kept and alike(right.after, wrong and wrong.after, kind)))
-
-    def _passes(self, wrong: BackwardStep) -> bool:
-        """Return whether a wrong step passes what the right pass does along the same edge."""
-        right = self.tape.step_of(*wrong.edge)
-        assert right is not None
-        kind, noise = wrong.edge.source.dtype, self._noise
-        return alike(right.upstream, wrong.upstream, kind, noise) and alike(
-            right.contribution, wrong.contribution, kind, noise
-        )
-
-    @cached_property
-    def _noise(self) -> float:
-        """A difference that another order of additions can make; 0 where the order is kept."""
-        if self.mistake.name != "depth-first":
-            return 0.0
-        sizes = [float(np.max(np.abs(s.contribution), initial=0.0)) for s in self.tape.backward]
-        largest = max((s for s in sizes if np.isfinite(s)), default=0.0)
-        return largest * 8 * float(np.finfo(self.tape.root.dtype).eps)
-
-    @cached_property
-    def first_difference(self) -> int | None:
-        """The number, from 1, of the first row that differs; None when none does."""
-        return next((k for k, row in enumerate(self.rows, 1) if row.differs), None)
-
-    @cached_property
-    def wrong_nodes(self) -> list[Node]:
-        """The variables whose gradient comes out wrong."""
-        return [
-            n
-            for n in self.tape.nodes
-            if n.primitive is VARIABLE and not alike(self.tape.adjoint(n), self.adjoint(n), n.dtype)
-        ]
-
-    @property
-    def matters(self) -> bool:
-        """Whether any variable's gradient comes out wrong on this graph."""
-        return bool(self.wrong_nodes)
-
-    def adjoint(self, node: Node, step: int | None = None) -> NumberOrArray | None:
-        """Return the node's adjoint in the wrong pass, as `Tape.adjoint` does in the right one.
-
-        Args:
-            node: a node of the run.
-            step: how many wrong steps have been made; all by default.
-        """
-        arrived = self._arrivals.get(node, [])
-        known = arrived if step is None else arrived[: self._until(arrived, step)]
-        if known:
-            return public(known[-1].after)
-        start = self.started.get(node)
-        return None if start is None else public(start)
-
-    @staticmethod
-    def _until(arrived: list[BackwardStep], step: int) -> int:
-        return bisect.bisect_right(arrived, step, key=lambda s: s.index)
-
-    @cached_property
-    def _arrivals(self) -> dict[Node, list[BackwardStep]]:
-        found: dict[Node, list[BackwardStep]] = {}
-        for step in self.steps:
-            found.setdefault(step.edge.source, []).append(step)
-        return found
-
-    def __repr__(self) -> str:
-        return "\n".join(run_lines(self))
+FEW = 4
+"""Entries of an array up to which both versions are written out."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -160,7 +44,12 @@ class Mistakes(Printed):
         return next(r for r in self.runs if r.mistake is _named(name))
 
     def __repr__(self) -> str:
-        return "\n".join(mistakes_lines(self))
+        rows = [["mistake", "here", "first wrong step", "why"]]
+        for run in self:
+            first = str(run.first_difference or "–") if run.matters else "–"
+            verdict = "wrong" if run.matters else "right"
+            rows.append([run.mistake.name, verdict, first, _brief(run)])
+        return "\n".join(table(rows, "  r", ""))
 
 
 def run_mistake(name: str, loss: Node | Tape) -> WrongRun:
@@ -184,7 +73,7 @@ def run_mistake(name: str, loss: Node | Tape) -> WrongRun:
     mistake = _named(name)
     tape = _taped(loss)
     wording = Wording(tape)
-    attempt: Attempt = CULPRITS[name](wording)
+    attempt = CULPRITS[name](wording)
     blank = WrongRun(mistake, tape, attempt.what, attempt.steps, "", attempt.started, wording)
     why = attempt.why(blank) if blank.matters else attempt.why_not(blank)
     return WrongRun(mistake, tape, attempt.what, attempt.steps, why, attempt.started, wording)
@@ -222,3 +111,22 @@ def _named(name: str) -> Mistake:
     if name not in MISTAKES:
         raise GraphError(f"no mistake is called {name!r}: there are {', '.join(MISTAKES)}")
     return MISTAKES[name]
+
+
+def _brief(run: WrongRun) -> str:
+    if run.matters:
+        nodes = run.wrong_nodes[:3]
+        return ", ".join(_wrong(run, n) for n in nodes) + (" …" if len(run.wrong_nodes) > 3 else "")
+    return f"matters on {run.mistake.matters_on}"
+
+
+def _wrong(run: WrongRun, node: Node) -> str:
+    found, right = run.adjoint(node), run.tape.adjoint(node)
+    bar = plain(adjoint(run.wording.names[node]))
+    if found is None:
+        return f"{bar} = –, not {run.wording.short(right)}"
+    if np.size(found) > FEW:
+        same = np.isclose(np.asarray(found), np.asarray(right), rtol=1e-6, equal_nan=True)
+        wrong = np.size(found) - np.count_nonzero(same)
+        return f"{bar}: {wrong} of {np.size(found)} entries"
+    return f"{bar} = {run.wording.short(found)}, not {run.wording.short(right)}"

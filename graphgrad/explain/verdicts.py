@@ -5,15 +5,11 @@ What one can do: call one of these with a finished `WrongRun`; `explain.culprits
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from graphgrad.explain.sidebyside import WrongRun
 from graphgrad.explain.steps import adjoint, plain
 from graphgrad.explain.tables import count
 from graphgrad.graph import Node
 from graphgrad.recorder import BackwardStep, Tape
-
-if TYPE_CHECKING:
-    from graphgrad.explain.mistakes import WrongRun
 
 __all__ = [
     "added_up", "all_zero", "early_enough", "lost", "missing", "not_missed", "nothing_lost",

@@ -73,7 +73,7 @@ def _choices(session: Session, takes: str, typed: str) -> Iterable[tuple[str, st
         names = session.view.names
         return ((str(b.number), b.text(names)) for b in session.state.breakpoints)
     if takes == "mistake":
-        from graphgrad.explain.mistakes import MISTAKES
+        from graphgrad.explain.catalogue import MISTAKES
 
         return ((name, "") for name in MISTAKES)
     if takes == "variable":

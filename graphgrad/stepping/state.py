@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from graphgrad.drawing.scene import Scene
-from graphgrad.explain.mistakes import WrongRun, run_mistake
+from graphgrad.explain.mistakes import run_mistake
 from graphgrad.explain.numbers import DIGITS
 from graphgrad.explain.quiz import Quiz
+from graphgrad.explain.sidebyside import WrongRun
 from graphgrad.explain.steps import Wording
 from graphgrad.graph import Node
 from graphgrad.recorder import Tape

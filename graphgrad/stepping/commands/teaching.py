@@ -6,10 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from graphgrad.errors import GraphError
+from graphgrad.explain.catalogue import MISTAKES
 from graphgrad.explain.ledger import ledger
-from graphgrad.explain.mistakes import MISTAKES, WrongRun, mistakes
+from graphgrad.explain.mistakes import mistakes
 from graphgrad.explain.nonfinite import certificate
 from graphgrad.explain.quiz import Quiz
+from graphgrad.explain.sidebyside import WrongRun
 from graphgrad.explain.steps import adjoint, plain
 from graphgrad.recorder import BackwardStep
 from graphgrad.stepping.nodes import close, quoted
