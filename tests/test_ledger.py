@@ -413,6 +413,13 @@ def test_columns_stay_aligned_with_hostile_and_wide_names():
     assert "<b>" not in page["text/html"]
 
 
+def test_a_name_that_looks_like_a_table_is_escaped_as_any_other():
+    c = gg.const(2.0, name="<table><b>")
+    page = gg.ledger(c * gg.var("x", 3.0), c)._repr_mimebundle_()
+    assert "&lt;table&gt;&lt;b&gt; is a constant" in page["text/html"]
+    assert "<table" not in page["text/html"]
+
+
 def test_tables():
     assert table([["a", "b"], ["x̄", "10"]], " r", "") == ["a   b", "x̄  10"]
     assert count(2, "match", "matches") == "2 matches"

@@ -1,26 +1,30 @@
-"""The ledger's report: its tables and sentences, for a terminal and for a notebook.
+"""The ledger of one node: its contributions and paths, and the report they make.
 
-What one can do: `ledger_lines` for plain text, `ledger_tables` for the parts of an HTML page.
+What one can do: print a `Ledger`, or ask it for the chain rule along a path (`chain`, `latex`) and
+for the paths that end with an edge (`expand`); `explain.ledger` makes them.
 """
 
 from __future__ import annotations
 
+import html
 import math
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from graphgrad import dtypes
+from graphgrad.errors import GraphError
+from graphgrad.explain.bookkeeping import Contribution, Killer, Path, path_of
 from graphgrad.explain.numbers import digits_for, latex_number, number
-from graphgrad.explain.steps import adjoint, plain, scalar_edge
+from graphgrad.explain.paths import Routes
+from graphgrad.explain.steps import Wording, adjoint, plain, scalar_edge
 from graphgrad.explain.tables import count, html_table, joined, percent, table, whole
 from graphgrad.explain.typeset import latex_factor, latex_partial
-from graphgrad.graph import CONSTANT
+from graphgrad.graph import CONSTANT, Node
+from graphgrad.recorder import Tape
 
-if TYPE_CHECKING:
-    from graphgrad.explain.ledger import Contribution, Ledger, Path
-
-__all__ = ["chain_latex", "chain_text", "ledger_lines", "ledger_tables"]
+__all__ = ["Ledger"]
 
 MOST_ROWS = 20
 """Contributions that are listed one by one."""
@@ -28,34 +32,98 @@ MOST_FACTORS = 8
 """Factors of a path that are written out."""
 
 
-def ledger_lines(book: Ledger) -> list[str]:
-    """Return the report as lines of plain text."""
-    lines = [_title(book)]
-    for rows, right in _tables(book):
-        lines += ["", *table(rows, right)]
-    return [*lines, "", *_sentences(book)]
+@dataclass(frozen=True, eq=False, repr=False)
+class Ledger:
+    """Where the adjoint of one node comes from; made by `ledger`.
 
+    Attributes:
+        tape, node: what it is about.
+        total: the adjoint; None when no gradient reaches the node.
+        contributions: by edge, in the order of the backward pass.
+        paths: the largest by magnitude; empty when arrays are on the way.
+        path_count: how many paths there are in all, exactly.
+        path_length: how many edges all paths have together.
+        edges_visited: how many edges backpropagation visits to find the total.
+        dead_count: how many paths have a factor that is exactly 0; None with arrays on the way.
+        killers: where they die, those with most paths first.
+        positive, negative: sums of all positive and of all negative products; None with arrays.
+        scalar: whether every node on the way is a scalar.
+    """
 
-def ledger_tables(book: Ledger) -> list[str]:
-    """Return the report as parts: HTML tables, and sentences of plain text between them."""
-    tables = [html_table(rows, right) for rows, right in _tables(book)]
-    return [_title(book), *tables, *_sentences(book)]
+    tape: Tape
+    node: Node
+    total: Any
+    contributions: list[Contribution]
+    paths: list[Path]
+    path_count: int
+    path_length: int
+    edges_visited: int
+    dead_count: int | None
+    killers: list[Killer]
+    positive: float | None
+    negative: float | None
+    scalar: bool
+    wording: Wording
 
+    def expand(self, contribution: Contribution, most: int = 8) -> list[Path]:
+        """Return the largest paths that end with one contribution's edge.
 
-def chain_text(book: Ledger, path: Path) -> str:
-    """Return the chain rule along one path as text."""
-    wording = book.wording
-    symbols = " · ".join(wording.partial(*edge) for edge in path.edges)
-    numbers = " · ".join(wording.factor(f) for f in path.factors)
-    return f"{symbols} = {numbers} = {wording.number(path.product)}"
+        Args:
+            contribution: one of `contributions`.
+            most: how many paths.
 
+        Raises:
+            GraphError: when arrays are on the way.
 
-def chain_latex(book: Ledger, path: Path) -> str:
-    """Return the chain rule along one path in LaTeX."""
-    wording = book.wording
-    symbols = r" \cdot ".join(latex_partial(wording, *edge) for edge in path.edges)
-    numbers = r" \cdot ".join(latex_factor(f, wording.digits) for f in path.factors)
-    return f"{symbols} = {numbers} = {latex_number(path.product, wording.digits)}"
+        Example:
+            >>> import graphgrad as gg
+            >>> x = gg.var("x", 3.0)
+            >>> found = gg.ledger(x * x + x, x)
+            >>> [p.product for p in found.expand(found.contributions[1])]
+            [3.0]
+        """
+        if not self.scalar:
+            raise GraphError("paths have no products of numbers where arrays are on the way")
+        routes = Routes(self.tape, contribution.edge.node)
+        assert self.positive is not None
+        assert self.negative is not None
+        scale = self.positive - self.negative
+        ends = [contribution.step]
+        return [path_of(self.wording, routes, t, scale, ends) for t in routes.best(most)]
+
+    def chain(self, path: Path) -> str:
+        """Return the chain rule along one path, in symbols and in numbers.
+
+        Example:
+            >>> import graphgrad as gg
+            >>> x, w = gg.var("x", 2.0), gg.var("w", 3.0)
+            >>> found = gg.ledger(gg.square((x * w).named("z")).named("J"), w)
+            >>> found.chain(found.paths[0])
+            '∂J/∂z · ∂z/∂w = 12 · 2 = 24'
+        """
+        symbols = " · ".join(self.wording.partial(*edge) for edge in path.edges)
+        numbers = " · ".join(self.wording.factor(f) for f in path.factors)
+        return f"{symbols} = {numbers} = {self.wording.number(path.product)}"
+
+    def latex(self, path: Path) -> str:
+        """Return the chain rule along one path in LaTeX."""
+        wording = self.wording
+        symbols = r" \cdot ".join(latex_partial(wording, *edge) for edge in path.edges)
+        numbers = r" \cdot ".join(latex_factor(f, wording.digits) for f in path.factors)
+        return f"{symbols} = {numbers} = {latex_number(path.product, wording.digits)}"
+
+    def __repr__(self) -> str:
+        lines = [_title(self)]
+        for rows, right in _tables(self):
+            lines += ["", *table(rows, right)]
+        return "\n".join([*lines, "", *_sentences(self)])
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        text = str(self)
+        tables = [html_table(rows, right) for rows, right in _tables(self)]
+        first, *rest = [f"<p>{html.escape(t)}</p>" for t in (_title(self), *_sentences(self))]
+        body = "".join([first, *tables, *rest])
+        return {"text/plain": text, "text/html": f'<div class="graphgrad-ledger">{body}</div>'}
 
 
 def _title(book: Ledger) -> str:
