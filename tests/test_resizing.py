@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import graphgrad as gg
 from graphgrad.compiler.batches import BatchWarning
@@ -71,22 +73,22 @@ def data(rows: int) -> tuple[Any, Any]:
     return rng.normal(size=(rows, 4)), rng.normal(size=rows)
 
 
-@pytest.mark.parametrize("given", [GIVEN, 1, 40])
+@pytest.mark.parametrize("count", [GIVEN, 1, 40])
 @pytest.mark.parametrize("name", LOSSES)
-def test_another_number_of_rows_is_as_if_made_for_it(name: str, given: int) -> None:
+def test_another_number_of_rows_is_as_if_made_for_it(name: str, count: int) -> None:
     f, W = made(LOSSES[name], MADE)
-    g, V = made(LOSSES[name], given)
+    g, V = made(LOSSES[name], count)
     assert f(*data(MADE))[1].shape == (MADE, 4)
     W.value = V.value
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         for _ in range(3):
-            for a, b in zip(f(*data(given)), g(*data(given)), strict=True):
+            for a, b in zip(f(*data(count)), g(*data(count)), strict=True):
                 np.testing.assert_array_equal(a, b)
             np.testing.assert_array_equal(W.value, V.value)
     (once,) = (w for w in told if issubclass(w.category, BatchWarning))
     assert str(once.message) == (
-        f"compiled for {MADE} rows, called with {given}: compiled again for {given}, and so for "
+        f"compiled for {MADE} rows, called with {count}: compiled again for {count}, and so for "
         "every other number; said once"
     )
     assert once.filename == __file__
@@ -129,18 +131,18 @@ REFUSED: dict[str, tuple[Build, str]] = {
 }
 
 
-@pytest.mark.parametrize("given", [GIVEN, 1])
+@pytest.mark.parametrize("count", [GIVEN, 1])
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_cannot_be_told_is_refused_and_nothing_runs(name: str, given: int) -> None:
+def test_what_cannot_be_told_is_refused_and_nothing_runs(name: str, count: int) -> None:
     build, reason = REFUSED[name]
     f, W = made(build, MADE)
     before = W.value
     with pytest.raises(ShapeError) as caught:
-        f(*data(given))
+        f(*data(count))
     text = str(caught.value)
-    assert text.startswith(f"{given} rows given, expected 24; the graph cannot be made for another")
-    assert text.endswith(f"; or compile it for {given} rows")
-    if given == GIVEN:
+    assert text.startswith(f"{count} rows given, expected 24; the graph cannot be made for another")
+    assert text.endswith(f"; or compile it for {count} rows")
+    if count == GIVEN:
         assert reason in text
     np.testing.assert_array_equal(W.value, before)
 
@@ -226,6 +228,58 @@ def test_epochs_that_have_no_last_batch_of_their_own_are_refused() -> None:
         f.epoch(*data(48), rows=np.arange(48).reshape(2, 24), drop_last=False)
     with pytest.raises(CompileError, match="1 arrays given; expected 2"):
         f.epoch(data(30)[0], shuffle=1, drop_last=False)
+
+
+# -- random graphs -----------------------------------------------------------------------------
+
+STEPS: list[Callable[[Any, Any], Any]] = [
+    lambda z, W: gg.tanh(z),
+    lambda z, W: z @ W,
+    lambda z, W: z - gg.mean(z, 0),
+    lambda z, W: z / gg.sum(gg.exp(z), 1, keepdims=True),
+    lambda z, W: z / (1 + gg.norm(z)),
+    lambda z, W: z[::-1] * z,
+    lambda z, W: z[:, ::-1] + gg.max(z, 0),
+    lambda z, W: z @ (z.T @ z) / z.shape[0],
+    lambda z, W: gg.concatenate([z, z * z], 0)[: z.shape[0]],
+    lambda z, W: gg.concatenate([z[1:], z[:1]], 0) * 0.5,
+    lambda z, W: gg.reshape(gg.reshape(z, (-1, 3 * z.shape[0])), z.shape) - z,
+    lambda z, W: gg.transpose(gg.stack([z, -z], 0), (1, 0, 2))[:, 0],
+    lambda z, W: gg.pad(z, ((2, 1), (0, 0)))[: -3] + z,
+    lambda z, W: gg.where(z > gg.mean(z), z, gg.relu(z) * gg.expand_dims(gg.sum(z, 1), 1)),
+    lambda z, W: gg.broadcast_to(gg.sum(z, 0, keepdims=True), z.shape) / (z.shape[0] - 1) + z,
+    lambda z, W: gg.softmax(gg.outer(z[:, 0], z[:, 1]), 1) @ z,
+]  # fmt: skip
+ENDS: list[Callable[[Any], Any]] = [
+    lambda z: gg.mean(z),
+    lambda z: gg.sum(gg.square(z)) / z.shape[0],
+    lambda z: gg.logsumexp(z) + gg.mean(gg.variance(z, 0)),
+    lambda z: gg.max(z) + gg.mean(gg.prod(z, 1)),
+]
+
+
+@quietly
+@settings(max_examples=80, derandomize=True, deadline=None, database=None)
+@given(
+    steps=st.lists(st.integers(0, len(STEPS) - 1), min_size=1, max_size=4),
+    end=st.integers(0, len(ENDS) - 1),
+    rows=st.tuples(st.integers(5, 40), st.integers(3, 40)),
+)
+def test_random_graphs_are_as_if_made_for_it(
+    steps: list[int], end: int, rows: tuple[int, int]
+) -> None:
+    def compiled(count: int) -> Any:
+        x, W = gg.var("x", shape=(count, 3)), gg.var("W", np.eye(3) + 0.125)
+        z = x
+        for step in steps:
+            z = STEPS[step](z, W)
+        loss = ENDS[end](z)
+        found = [z, loss, *gg.grad(loss, [x, W])]
+        return gg.compile(found, [x], target="numpy")
+
+    data = np.random.default_rng(rows).normal(size=(rows[1], 3))
+    for a, b in zip(compiled(rows[0])(data), compiled(rows[1])(data), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 # -- lengths -----------------------------------------------------------------------------------
