@@ -18,7 +18,7 @@ from graphgrad.drawing.terminal.canvas import cell_width
 from graphgrad.errors import MissingDependencyError
 from graphgrad.explain.names import visible
 from graphgrad.explain.numbers import shape_text
-from graphgrad.proof.array_forms import matrix_shape
+from graphgrad.proof.array_marks import matrix_shape
 from graphgrad.proof.chalk import Page, Paper, below, inside, table
 from graphgrad.proof.marks import Mark, Pair, latex_of, letter, template, text_of
 from graphgrad.proof.numerals import matrix_mark

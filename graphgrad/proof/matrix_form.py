@@ -16,7 +16,7 @@ from graphgrad.drawing.palette import badge
 from graphgrad.explain.formulas import operation_template
 from graphgrad.graph import CONSTANT, Edge, Node, const, evaluate, var
 from graphgrad.ops.define import Elementwise
-from graphgrad.proof.array_forms import matrix_shape, shape_pair
+from graphgrad.proof.array_marks import matrix_shape, shape_pair
 from graphgrad.proof.board import EQUAL, Line, relation, value_line
 from graphgrad.proof.chain_form import derivative, known_before, symbol_of
 from graphgrad.proof.chains import Chain, Numbers, Term

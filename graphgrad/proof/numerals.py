@@ -15,7 +15,7 @@ from graphgrad.explain.latex import latex_name
 from graphgrad.explain.numbers import DIGITS, SMALL, latex_number, number, shape_text
 from graphgrad.graph import CONSTANT, Node
 from graphgrad.primitive import ATOM
-from graphgrad.proof.array_forms import closed, matrix_shape
+from graphgrad.proof.array_marks import closed, matrix_shape
 from graphgrad.proof.marks import Mark, letter, template
 
 __all__ = [

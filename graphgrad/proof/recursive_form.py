@@ -13,7 +13,7 @@ from graphgrad.drawing.palette import badge
 from graphgrad.explain.latex import latex_adjoint
 from graphgrad.explain.steps import adjoint, plain
 from graphgrad.graph import Node
-from graphgrad.proof.array_forms import shape_pair
+from graphgrad.proof.array_marks import shape_pair
 from graphgrad.proof.board import EQUAL, Line, relation, value_line
 from graphgrad.proof.chain_form import ChainForm, known_before, symbol_of
 from graphgrad.proof.chains import Numbers
