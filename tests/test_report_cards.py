@@ -8,8 +8,9 @@ import numpy as np
 from rich.cells import cell_len
 
 import graphgrad as gg
+from graphgrad.proof.findings import Row
 from graphgrad.proof.partials import WRONG
-from graphgrad.proof.report import Report, Row
+from graphgrad.proof.report import Report
 
 LESSON = "abs(4 - (x*w + b))"
 DEEP = {

@@ -17,8 +17,9 @@ from rich.cells import cell_len
 import graphgrad as gg
 from graphgrad.explain import latex as converter
 from graphgrad.explain.formulas import render
+from graphgrad.proof.findings import Row
 from graphgrad.proof.partials import UNDECIDED, WRONG
-from graphgrad.proof.report import Report, Row
+from graphgrad.proof.report import Report
 from graphgrad.proof.rules import verify_rules
 from graphgrad.proof.sigmoids import readable, with_sigmoids
 from graphgrad.proof.signs import signs_out

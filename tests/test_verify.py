@@ -22,8 +22,9 @@ from graphgrad.errors import GradientError
 from graphgrad.graph import apply
 from graphgrad.ops.define import Elementwise
 from graphgrad.primitive import Kink
+from graphgrad.proof.findings import Row
 from graphgrad.proof.partials import prove_partial
-from graphgrad.proof.report import Report, Row
+from graphgrad.proof.report import Report
 from graphgrad.proof.rules import masks_of, verify_rules
 from graphgrad.proof.structures import cases_of, prove_entries
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from graphgrad.explain.names import visible
-from graphgrad.proof.report import MARKS, Report, Row
+from graphgrad.proof.findings import MARKS, Findings, Row
 from graphgrad.proof.wording import EVERYWHERE
 
 if TYPE_CHECKING:
@@ -21,12 +21,12 @@ TALLEST = 4
 """Lines of the tallest cell of a table that can be read."""
 
 
-def crowded(report: Report, width: int) -> bool:
+def crowded(found: Findings, width: int) -> bool:
     """Return whether a table of this width would cut formulas within a word, or have tall cells."""
     room = (width - 4) // COLUMNS
     return any(
         len(cell) > TALLEST * room or max(map(len, cell.split(" "))) > room
-        for row in report.grouped()
+        for row in found.grouped()
         for cell in (row.formula, row.rule, row.domain, row.verdict)
     )
 
@@ -35,7 +35,7 @@ def card(row: Row, result: Text) -> Group:
     """Return a row for rich.
 
     Args:
-        row: of a report.
+        row: of the findings.
         result: its verdict, and what belongs to it, in colours.
     """
     from rich.console import Group

@@ -11,20 +11,20 @@ import re
 from graphgrad.errors import MissingDependencyError
 from graphgrad.explain.latex import latex_name, mathml
 from graphgrad.explain.names import visible
+from graphgrad.proof.findings import MARKS, Findings, Row
 from graphgrad.proof.partials import CHECKED, PROVED, UNDECIDED, WRONG
-from graphgrad.proof.report import MARKS, Report, Row
 from graphgrad.proof.tables import HEADS, cells
 
 __all__ = ["html_table", "latex_table", "markdown_table"]
 
 
-def markdown_table(report: Report) -> str:
+def markdown_table(found: Findings) -> str:
     """Return the report as a Markdown table."""
-    lines = [f"**{_md(report.title)}**", "", f"| | {' | '.join(HEADS)} |", "|---" * 6 + "|"]
-    for row in report.grouped():
+    lines = [f"**{_md(found.title)}**", "", f"| | {' | '.join(HEADS)} |", "|---" * 6 + "|"]
+    for row in found.grouped():
         shown = [MARKS[row.status], *(_md(cell) for cell in cells(row))]
         lines.append(f"| {' | '.join(shown)} |")
-    lines += ["", *(_md(note) for note in report.notes), _md(report.summary)]
+    lines += ["", *(_md(note) for note in found.notes), _md(found.summary)]
     return "\n".join(lines)
 
 
@@ -42,15 +42,15 @@ _BRACE = "border-left:1.5px solid currentcolor;border-radius:6px;padding-left:4p
 """The brace before cases; without a mathematical font a browser does not stretch one."""
 
 
-def html_table(report: Report) -> str:
+def html_table(found: Findings) -> str:
     """Return the report as an HTML table; formulas are MathML, every name is escaped."""
     heads = "".join(f'<th style="{_CELL}">{h}</th>' for h in ("", *HEADS))
-    body = "".join(_html_row(row) for row in report.grouped())
-    notes = "".join(f"<p>{html.escape(visible(note))}</p>" for note in report.notes)
+    body = "".join(_html_row(row) for row in found.grouped())
+    notes = "".join(f"<p>{html.escape(visible(note))}</p>" for note in found.notes)
     return (
-        f'<div class="gg-report"><p><b>{html.escape(visible(report.title))}</b></p>'
+        f'<div class="gg-report"><p><b>{html.escape(visible(found.title))}</b></p>'
         f"<table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
-        f"{notes}<p><b>{html.escape(report.summary)}</b></p></div>"
+        f"{notes}<p><b>{html.escape(found.summary)}</b></p></div>"
     )
 
 
@@ -104,15 +104,15 @@ _COLUMN = r">{{\raggedright\arraybackslash}}p{{{}\linewidth}}"
 _WIDTHS = (0.16, 0.2, 0.19, 0.14, 0.16)
 
 
-def latex_table(report: Report) -> str:
+def latex_table(found: Findings) -> str:
     r"""Return the report as a ``longtable``; needs the packages longtable, array and amsmath."""
     lines = [
         r"\begin{longtable}{" + "".join(_COLUMN.format(w) for w in _WIDTHS) + "}",
-        rf"\multicolumn{{5}}{{l}}{{{_tex(report.title)}}} \\",
+        rf"\multicolumn{{5}}{{l}}{{{_tex(found.title)}}} \\",
         " & ".join(HEADS) + r" \\ \hline",
         r"\endhead",
     ]
-    for row in report.grouped():
+    for row in found.grouped():
         where, of = _math(row.tex.get("where"), row.where), _math(row.tex.get("of"), row.of)
         tail = [row.verdict, row.counterexample, row.note]
         made = [
@@ -123,8 +123,8 @@ def latex_table(report: Report) -> str:
             _tex("; ".join(t for t in tail if t)),
         ]
         lines.append(" & ".join(made) + r" \\[1ex]")
-    lines += [rf"\multicolumn{{5}}{{l}}{{{_tex(said)}}} \\" for said in report.notes]
-    lines.append(rf"\multicolumn{{5}}{{l}}{{{_tex(report.summary)}}} \\")
+    lines += [rf"\multicolumn{{5}}{{l}}{{{_tex(said)}}} \\" for said in found.notes]
+    lines.append(rf"\multicolumn{{5}}{{l}}{{{_tex(found.summary)}}} \\")
     return "\n".join([*lines, r"\end{longtable}"])
 
 

@@ -19,12 +19,12 @@ from graphgrad.graph import Node, ancestors, evaluate, refresh
 from graphgrad.proof.budget import Budget, attempt
 from graphgrad.proof.check import rtol_of
 from graphgrad.proof.entries import boxed, run
+from graphgrad.proof.findings import Row
 from graphgrad.proof.formulas import Formulas
 from graphgrad.proof.numeric import Comparison, compare_function
 from graphgrad.proof.partials import CHECKED, PROVED, UNDECIDED, WRONG, Proof
 from graphgrad.proof.precise import PRECISE, OutsideError, number_of
 from graphgrad.proof.reaches import Reaches
-from graphgrad.proof.report import Row
 from graphgrad.proof.rounding import moved_by_rounding
 from graphgrad.proof.whole import Whole
 from graphgrad.proof.wording import Words, digits

@@ -19,9 +19,10 @@ from graphgrad.ops.define import Elementwise
 from graphgrad.proof.budget import Budget, hurried
 from graphgrad.proof.endings import Endings
 from graphgrad.proof.exact import key_of
+from graphgrad.proof.findings import GROUPED, Row
 from graphgrad.proof.partials import LATE, Proof, prove_partial
 from graphgrad.proof.real_shapes import prove_structure
-from graphgrad.proof.report import GROUPED, Report, Row
+from graphgrad.proof.report import Report
 from graphgrad.proof.wording import Words
 
 __all__ = ["verify"]

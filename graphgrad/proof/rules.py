@@ -27,6 +27,7 @@ from graphgrad.ops.define import Elementwise
 from graphgrad.primitive import TABLE, Primitive
 from graphgrad.proof.budget import Budget, hurried
 from graphgrad.proof.entries import boxed, run
+from graphgrad.proof.findings import Row
 from graphgrad.proof.partials import (
     CHECKED,
     LATE,
@@ -38,7 +39,7 @@ from graphgrad.proof.partials import (
 )
 from graphgrad.proof.precise import PRECISE, OutsideError, number_of
 from graphgrad.proof.real_shapes import together
-from graphgrad.proof.report import Report, Row
+from graphgrad.proof.report import Report
 from graphgrad.proof.structures import Use, cases_of, prove_entries
 from graphgrad.proof.texts import latex
 from graphgrad.proof.wording import (

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from graphgrad.errors import MissingDependencyError
 from graphgrad.explain.names import visible
 from graphgrad.proof.cards import card, crowded
+from graphgrad.proof.findings import MARKS, Findings, Row
 from graphgrad.proof.partials import CHECKED, PROVED, UNDECIDED, WRONG
-from graphgrad.proof.report import MARKS, Report, Row
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -41,11 +41,11 @@ def visible_lines(text: str) -> str:
 # -- terminals -------------------------------------------------------------------------------------
 
 
-def rich_table(report: Report, width: int) -> Group:
+def rich_table(found: Findings, width: int) -> Group:
     """Return the report for rich: a title, a table or cards, a summary.
 
     Args:
-        report: to be shown.
+        found: to be shown.
         width: of the terminal.
 
     Raises:
@@ -56,17 +56,17 @@ def rich_table(report: Report, width: int) -> Group:
         from rich.text import Text
     except ImportError:
         raise MissingDependencyError("tables need the library rich: pip install rich") from None
-    color = "bold red" if not report.ok else "green" if report.complete else "yellow"
-    parts: list[Any] = [Text(visible(report.title), style="bold")]
-    if crowded(report, width):
-        parts += [card(row, _result(row)) for row in report.grouped()]
+    color = "bold red" if not found.ok else "green" if found.complete else "yellow"
+    parts: list[Any] = [Text(visible(found.title), style="bold")]
+    if crowded(found, width):
+        parts += [card(row, _result(row)) for row in found.grouped()]
     else:
-        parts.append(_table(report))
-    parts += [Text(visible(note), style="dim") for note in report.notes]
-    return Group(*parts, Text(report.summary, style=color))
+        parts.append(_table(found))
+    parts += [Text(visible(note), style="dim") for note in found.notes]
+    return Group(*parts, Text(found.summary, style=color))
 
 
-def _table(report: Report) -> Any:
+def _table(found: Findings) -> Any:
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -75,7 +75,7 @@ def _table(report: Report) -> Any:
     table.add_column("")
     for head, ratio in zip(HEADS, (3, 3, 3, 3, 4), strict=True):
         table.add_column(head, ratio=ratio, overflow="fold", vertical="top")
-    for row in report.grouped():
+    for row in found.grouped():
         color = COLORS[row.status]
         mark = Text(MARKS[row.status], style=color)
         table.add_row(mark, *map(Text, cells(row)[:-1]), _result(row), end_section=False)
@@ -90,9 +90,9 @@ def _result(row: Row) -> Any:
     return text
 
 
-def plain(report: Report, width: int | None = None) -> str:
+def plain(found: Findings, width: int | None = None) -> str:
     """Return the report as text without colours, by default as wide as the terminal."""
-    return _printed(report, _width() if width is None else width, color=False)
+    return _printed(found, _width() if width is None else width, color=False)
 
 
 def _width() -> int:
@@ -100,15 +100,15 @@ def _width() -> int:
     return shutil.get_terminal_size().columns if known else WIDTH
 
 
-def terminal(report: Report) -> str:
+def terminal(found: Findings) -> str:
     """Return the report as this process's terminal shows it: its width, colours, characters."""
     out = sys.stdout
-    text = _printed(report, _width(), color=out.isatty() and "NO_COLOR" not in os.environ)
+    text = _printed(found, _width(), color=out.isatty() and "NO_COLOR" not in os.environ)
     encoding = out.encoding or "ascii"
     return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
-def _printed(report: Report, width: int, color: bool) -> str:
+def _printed(found: Findings, width: int, color: bool) -> str:
     from rich.console import Console
 
     out = io.StringIO()
@@ -116,5 +116,5 @@ def _printed(report: Report, width: int, color: bool) -> str:
         file=out, width=width, force_terminal=color, no_color=not color, highlight=False,
         legacy_windows=False, color_system="standard" if color else None,
     )  # fmt: skip
-    console.print(rich_table(report, width))
+    console.print(rich_table(found, width))
     return "\n".join(line.rstrip() for line in out.getvalue().split("\n")).strip("\n")

@@ -20,12 +20,12 @@ from graphgrad.graph import CONSTANT, Node, refresh
 from graphgrad.ops.define import Elementwise
 from graphgrad.primitive import Primitive, Settings
 from graphgrad.proof.domains import Condition, listed, side
+from graphgrad.proof.findings import Row
 from graphgrad.proof.latex_rows import edge_latex, inside, structure_latex
 from graphgrad.proof.numerals import array_mark
 from graphgrad.proof.partials import PROVED, Proof
 from graphgrad.proof.precise import CONTEXT
 from graphgrad.proof.real_shapes import at_kink
-from graphgrad.proof.report import Row
 from graphgrad.proof.texts import shortened, text, tidy
 
 __all__ = ["EVERYWHERE", "Words", "by_sides", "digits", "domain_text", "met"]

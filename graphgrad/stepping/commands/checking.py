@@ -19,7 +19,8 @@ from graphgrad.stepping.registry import command
 from graphgrad.stepping.text import joined, lines, styled
 
 if TYPE_CHECKING:
-    from graphgrad.proof.report import Report, Row
+    from graphgrad.proof.findings import Row
+    from graphgrad.proof.report import Report
     from graphgrad.stepping.session import Session
 
 MARKS = {"proved": "✓", "checked": "≈", "not decided": "?", "WRONG": "✗"}
