@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from graphgrad.errors import GraphError, ShapeError
 from graphgrad.graph import VARIABLE, Node, as_value
@@ -12,20 +12,18 @@ from graphgrad.recorder import Tape
 from graphgrad.stepping import saving
 from graphgrad.stepping.nodes import quoted
 from graphgrad.stepping.saving import Saved
-
-if TYPE_CHECKING:
-    from graphgrad.stepping.session import Session
+from graphgrad.stepping.workspace import Workspace
 
 __all__ = ["apply", "parsed"]
 
 PHASES = ("forward", "backward")
 
 
-def apply(session: Session, saved: Saved, file: str) -> None:
+def apply(work: Workspace, saved: Saved, file: str) -> None:
     """Put a session where a saved one was.
 
     Args:
-        session: on the same graph; or on any, when the saved one has an expression.
+        work: of a session on the same graph; or on any, when the saved one has an expression.
         saved: as read.
         file: its name, for messages.
 
@@ -33,27 +31,27 @@ def apply(session: Session, saved: Saved, file: str) -> None:
         GraphError: when it does not fit; then the session and the graph are as they were.
     """
     file = quoted(file, 200)
-    same = saving.fingerprint(session.tape.nodes) == saved.graph
+    same = saving.fingerprint(work.tape.nodes) == saved.graph
     if same:
-        root, expression, cotangent = session.tape.root, session.expression, session.cotangent
+        root, expression, cotangent = work.tape.root, work.expression, work.cotangent
     else:
         root, expression, cotangent = parsed(saved, file), saved.expression, None
-    nodes = session.tape.nodes if same else Tape(root).nodes
+    nodes = work.tape.nodes if same else Tape(root).nodes
     values = _values(saved, nodes, file)
-    state = _state(session, saved, nodes, file)
-    tape, old = session.tape, (session.expression, session.cotangent, session.state)
+    state = _state(work, saved, nodes, file)
+    tape, old = work.tape, (work.expression, work.cotangent, work.state)
     before = [(n, n.value) for n in nodes if n.primitive is VARIABLE]
     try:
         for node, value in values:
             node.value = value
-        session.expression, session.cotangent, session.state = expression, cotangent, state
-        session.record(Tape(root, cotangent))
-        _check_position(session, file)
+        work.expression, work.cotangent, work.state = expression, cotangent, state
+        work.record(Tape(root, cotangent))
+        _check_position(work, file)
     except BaseException:
         for node, value in before:
             node.value = value
-        session.expression, session.cotangent, session.state = old
-        session.record(tape)
+        work.expression, work.cotangent, work.state = old
+        work.record(tape)
         raise
 
 
@@ -95,22 +93,22 @@ def _values(saved: Saved, nodes: list[Node], file: str) -> list[tuple[Node, Any]
     return values
 
 
-def _state(session: Session, saved: Saved, nodes: list[Node], file: str) -> Any:
+def _state(work: Workspace, saved: Saved, nodes: list[Node], file: str) -> Any:
     try:
         breakpoints = [saving.breakpoint_of(b, nodes) for b in saved.breakpoints]
         watches = [saving.node_at(k, nodes) for k in saved.watches]
     except (KeyError, TypeError, ValueError) as problem:
         raise GraphError(f"{file} is damaged: {problem}") from None
-    position = type(session.position)(saved.phase, saved.step)
+    position = type(work.position)(saved.phase, saved.step)
     return replace(
-        session.state, position=position, breakpoints=tuple(breakpoints), watches=tuple(watches),
+        work.state, position=position, breakpoints=tuple(breakpoints), watches=tuple(watches),
         repeat="", asking=False,
     )  # fmt: skip
 
 
-def _check_position(session: Session, file: str) -> None:
-    phase, step = session.position
-    if (phase == "backward" and session.timeline.backward is None) or phase not in PHASES:
+def _check_position(work: Workspace, file: str) -> None:
+    phase, step = work.position
+    if (phase == "backward" and work.timeline.backward is None) or phase not in PHASES:
         raise GraphError(f"{file} is damaged: there is no {quoted(phase)} pass")
-    if not 0 <= step <= session.timeline.steps_of(phase):
+    if not 0 <= step <= work.timeline.steps_of(phase):
         raise GraphError(f"{file} is damaged: there is no {phase} step {step}")

@@ -1,7 +1,7 @@
 """The table of commands: each a function whose docstring is its help.
 
-A command takes the session and the rest of the line, and returns text. It reports a person's
-mistake by raising `GraphError`; the session turns that into text and goes on.
+A command takes what a session works on and the rest of the line, and returns text. It reports a
+person's mistake by raising `GraphError`; the session turns that into text and goes on.
 """
 
 from __future__ import annotations
@@ -9,17 +9,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from graphgrad.errors import GraphError
 from graphgrad.stepping.nodes import close, quoted
-
-if TYPE_CHECKING:
-    from graphgrad.stepping.session import Session
+from graphgrad.stepping.workspace import Workspace
 
 __all__ = ["COMMANDS", "Command", "command", "lookup", "whole_number"]
 
-Action = Callable[["Session", str], str]
+Action = Callable[[Workspace, str], str]
 
 
 @dataclass(frozen=True)

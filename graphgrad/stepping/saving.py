@@ -17,7 +17,7 @@ import os
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -25,9 +25,7 @@ from graphgrad.errors import GraphError
 from graphgrad.graph import VARIABLE, Node
 from graphgrad.stepping.breakpoints import RELATIONS, Breakpoint, Condition
 from graphgrad.stepping.nodes import quoted
-
-if TYPE_CHECKING:
-    from graphgrad.stepping.session import Session
+from graphgrad.stepping.workspace import Workspace
 
 __all__ = ["Saved", "breakpoint_of", "dump", "fingerprint", "node_at", "read"]
 
@@ -62,14 +60,14 @@ class Saved:
 # -- writing ---------------------------------------------------------------------------------
 
 
-def dump(session: Session) -> str:
+def dump(work: Workspace) -> str:
     """Return a session as JSON text."""
-    tape, state = session.tape, session.state
+    tape, state = work.tape, work.state
     place = {n: k for k, n in enumerate(tape.nodes)}
     content = {
         "format": FORMAT,
         "version": VERSION,
-        "expression": session.expression,
+        "expression": work.expression,
         "graph": fingerprint(tape.nodes),
         "values": [[n.name, plain(tape.value(n))] for n in tape.nodes if n.primitive is VARIABLE],
         "position": {"phase": state.position.phase, "step": state.position.step},

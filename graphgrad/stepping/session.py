@@ -1,13 +1,12 @@
 """The session: one graph, one moment, commands in, text out.
 
-A `Session` has a tape and a `State`. The state is immutable: a command that cannot be carried out
-leaves it as it was, so nothing a person types can lose anything. The moment is an index into the
-tape, so stepping back shows exactly what was seen before.
+A `Session` looks a command up and lets it work on its tape and state. A command that cannot be
+carried out leaves these as they were, so nothing a person types can lose anything.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,29 +16,20 @@ from graphgrad.explain.numbers import DIGITS
 from graphgrad.graph import Node
 from graphgrad.recorder import Tape
 from graphgrad.stepping import commands as commands  # fills the table
-from graphgrad.stepping.nodes import Nodes
 from graphgrad.stepping.registry import lookup
-from graphgrad.stepping.state import Recording, State
-from graphgrad.stepping.text import Text, joined, lines, styled
-from graphgrad.stepping.timeline import Position, Timeline
-from graphgrad.stepping.view import View
+from graphgrad.stepping.state import Recording
+from graphgrad.stepping.text import Text, styled
+from graphgrad.stepping.workspace import Workspace
 
 __all__ = ["Session"]
 
 
 @dataclass(eq=False)
-class Session:
+class Session(Workspace):
     """Stepping through one graph: `run` takes a command and returns text.
 
     Attributes:
-        recording: the tape and what is read from it.
-        expression: the text the graph was parsed from, or "" when it was made in Python.
-        cotangent: the root's adjoint, for a root that is no scalar.
-        state: everything commands change.
         history: the lines that were run.
-        done: whether `quit` was given.
-        width: of the terminal in cells, for pictures; None for any.
-        ascii: whether pictures do without Unicode.
 
     Example:
         >>> import graphgrad as gg
@@ -50,14 +40,7 @@ class Session:
         Position(phase='forward', step=2)
     """
 
-    recording: Recording
-    expression: str = ""
-    cotangent: Any = None
-    state: State = field(default_factory=State)
     history: list[str] = field(default_factory=list)
-    done: bool = False
-    width: int | None = None
-    ascii: bool = False
 
     @classmethod
     def of(
@@ -88,41 +71,12 @@ class Session:
         number, last = self.timeline.number(self.position), len(self.timeline) - 1
         return f"<Session of {visible(self.view.title())}, at {number} of {last}>"
 
-    # -- what is there ---------------------------------------------------------------------
-
-    @property
-    def tape(self) -> Tape:
-        """The recorded run."""
-        return self.recording.tape
-
-    @property
-    def timeline(self) -> Timeline:
-        """The moments of the tape."""
-        return self.recording.timeline
-
-    @property
-    def view(self) -> View:
-        """The sentences about the tape."""
-        return self.recording.view
-
-    @property
-    def nodes(self) -> Nodes:
-        """The nodes by name."""
-        return self.recording.nodes
-
-    @property
-    def position(self) -> Position:
-        """The moment: phase and number of steps made."""
-        return self.state.position
-
     @property
     def prompt(self) -> str:
         """The moment in short, as the shell shows it before a command."""
         phase, step = self.position
         number, count = self.timeline.number(self.position), self.timeline.steps_of(phase)
         return f"[{number}] {phase} {step}/{count}"
-
-    # -- commands --------------------------------------------------------------------------
 
     def run(self, line: str) -> Text:
         """Carry out one command and return what it says.
@@ -179,27 +133,6 @@ class Session:
         if command.moves:
             self.state = replace(self.state, repeat=line)
         return answer if isinstance(answer, Text) else Text(answer)
-
-    def record(self, tape: Tape) -> None:
-        """Take another tape of the same graph; the moment stays."""
-        self.recording = Recording(tape, self.recording.digits)
-
-    def move(self, position: Position, passed: Sequence[Position] = ()) -> Text:
-        """Go to a moment and tell what is seen there: the steps passed, breakpoints, watches."""
-        self.state = replace(self.state, position=position)
-        told: list[str] = []
-        for at in passed or (position,):
-            told += [self.view.sentence(at), styled("muted", self.view.made_by(at))]
-            told += commands.beside(self, at)
-        event = self.timeline.event(position)
-        for b in self.state.breakpoints:
-            if event and b.hit(event):
-                stop = styled("current", f"breakpoint {b.number}")
-                told.append(joined(["      ", stop, ": ", b.text(self.view.names)]))
-        told += [joined(["      ", self.view.state(n, position)]) for n in self.state.watches]
-        if self.timeline.number(position) == len(self.timeline) - 1:
-            told.append(self.view.ending())
-        return lines(told)
 
 
 def split(line: str) -> tuple[str, str]:

@@ -10,9 +10,9 @@ from graphgrad.stepping.commands import (
     stopping,
     teaching,
 )
-from graphgrad.stepping.commands.teaching import beside, is_answer
+from graphgrad.stepping.commands.teaching import is_answer
 
 __all__ = [
-    "beside", "changing", "checking", "filing", "helping", "is_answer", "looking", "moving",
+    "changing", "checking", "filing", "helping", "is_answer", "looking", "moving",
     "stopping", "teaching",
 ]  # fmt: skip

@@ -17,11 +17,11 @@ from graphgrad.recorder import Tape
 from graphgrad.stepping.nodes import quoted
 from graphgrad.stepping.registry import command
 from graphgrad.stepping.text import joined, lines, styled
+from graphgrad.stepping.workspace import Workspace
 
 if TYPE_CHECKING:
     from graphgrad.proof.findings import Row
     from graphgrad.proof.report import Report
-    from graphgrad.stepping.session import Session
 
 MARKS = {"proved": "✓", "checked": "≈", "not decided": "?", "WRONG": "✗"}
 STYLES = {"proved": "value", "checked": "value", "not decided": "current", "WRONG": "error"}
@@ -34,7 +34,7 @@ MOST = 12
 
 
 @command("verify", group="understanding")
-def verify(session: Session, argument: str) -> str:
+def verify(work: Workspace, argument: str) -> str:
     """Prove the gradient with SymPy, and check its numbers.
 
     Each arrow: the derivative of the operation's formula against the rule book's.
@@ -45,17 +45,17 @@ def verify(session: Session, argument: str) -> str:
     """
     if argument:
         raise GraphError(f"verify takes no argument, got {quoted(argument)}")
-    session.timeline.steps_of("backward")
-    _ = session.tape.seed  # raises where there is no backward pass
-    names = session.view.names
-    found = [(x, c) for x in _moved(session.tape) for c in _compared(session.tape, x, names[x])]
+    work.timeline.steps_of("backward")
+    _ = work.tape.seed  # raises where there is no backward pass
+    names = work.view.names
+    found = [(x, c) for x in _moved(work.tape) for c in _compared(work.tape, x, names[x])]
     if not found:
         return "no variable carries a gradient: nothing to verify"
     from graphgrad.proof.proving import verify as prove  # loads SymPy
 
-    report = prove(session.tape.root, budget=BUDGET)
+    report = prove(work.tape.root, budget=BUDGET)
     compared = [c for _, c in found]
-    return lines([*_proof(report), *_numbers(names[session.tape.root], compared)])
+    return lines([*_proof(report), *_numbers(names[work.tape.root], compared)])
 
 
 def _proof(report: Report) -> Iterator[str]:

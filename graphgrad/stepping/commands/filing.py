@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from graphgrad.drawing.figure import writer_of
 from graphgrad.drawing.layout import run_graphviz
@@ -14,15 +13,13 @@ from graphgrad.stepping import loading, saving
 from graphgrad.stepping.files import checked_path, write
 from graphgrad.stepping.registry import command
 from graphgrad.stepping.text import lines
-
-if TYPE_CHECKING:
-    from graphgrad.stepping.session import Session
+from graphgrad.stepping.workspace import Workspace
 
 GROUP = "files"
 
 
 @command("draw FILE", group=GROUP, takes="file")
-def draw(session: Session, argument: str) -> str:
+def draw(work: Workspace, argument: str) -> str:
     """Write the picture of this moment.
 
     The ending tells the format: .svg, .pdf, .png or .dot.
@@ -31,24 +28,24 @@ def draw(session: Session, argument: str) -> str:
     format = os.path.splitext(path)[1][1:].lower()
     if not format:
         raise DrawingError(f"{argument}: the ending tells the format; use .svg, .pdf, .png or .dot")
-    dot = writer_of(session.recording.scene)(Frame(*session.position))
+    dot = writer_of(work.recording.scene)(Frame(*work.position))
     picture = dot.encode() if format in ("dot", "gv") else run_graphviz(dot, format)
     write(path, picture)
     return f"wrote {visible(argument)}"
 
 
 @command("play FILE", group=GROUP, takes="file")
-def play(session: Session, argument: str) -> str:
+def play(work: Workspace, argument: str) -> str:
     """Write the HTML player: one file for any browser, offline."""
     from graphgrad.drawing.player import page  # only here: it brings the whole page along
 
     path = checked_path(argument)
-    page.play(session.tape, digits=session.recording.digits).save(path)
+    page.play(work.tape, digits=work.recording.digits).save(path)
     return f"wrote {visible(argument)}"
 
 
 @command("save FILE", group=GROUP, takes="file")
-def save(session: Session, argument: str) -> str:
+def save(work: Workspace, argument: str) -> str:
     """Save the session as JSON.
 
     The file holds the expression's text, values, moment, breakpoints and watches.
@@ -56,12 +53,12 @@ def save(session: Session, argument: str) -> str:
     loaded into a session on the same graph.
     """
     path = checked_path(argument)
-    write(path, saving.dump(session).encode())
+    write(path, saving.dump(work).encode())
     return f"saved {visible(argument)}"
 
 
 @command("load FILE", group=GROUP, takes="file")
-def load(session: Session, argument: str) -> str:
+def load(work: Workspace, argument: str) -> str:
     """Load a session from a file that save wrote.
 
     The variables' values are set to those saved. A session of an expression
@@ -69,5 +66,5 @@ def load(session: Session, argument: str) -> str:
     names, operations and shapes must agree. Nothing in the file is executed, and
     a file that cannot be loaded changes nothing.
     """
-    loading.apply(session, saving.read(checked_path(argument)), argument)
-    return lines([f"loaded {visible(argument)}", session.move(session.position)])
+    loading.apply(work, saving.read(checked_path(argument)), argument)
+    return lines([f"loaded {visible(argument)}", work.move(work.position)])

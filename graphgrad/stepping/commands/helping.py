@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from graphgrad.errors import GraphError
 from graphgrad.stepping.nodes import quoted
 from graphgrad.stepping.registry import COMMANDS, Command, command, lookup
 from graphgrad.stepping.text import Text, joined, lines, styled
-
-if TYPE_CHECKING:
-    from graphgrad.stepping.session import Session
+from graphgrad.stepping.workspace import Workspace
 
 GROUPS = ("moving", "looking", "stopping", "changing", "understanding", "files", "session")
 """The headings of the list of commands."""
 
 
 @command("help [COMMAND]", "h", "?", group="session", takes="command")
-def help_(session: Session, argument: str) -> str:
+def help_(work: Workspace, argument: str) -> str:
     """List the commands, or tell of one.
 
     An empty line repeats the last movement; a line that begins with # is a
@@ -40,9 +36,9 @@ def _about(c: Command) -> Text:
 
 
 @command("quit", "q", "exit", group="session")
-def quit_(session: Session, argument: str) -> str:
+def quit_(work: Workspace, argument: str) -> str:
     """End the session; Ctrl-D does so too."""
     if argument:
         raise GraphError(f"quit takes no argument, got {quoted(argument)}")
-    session.done = True
+    work.done = True
     return ""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from graphgrad.drawing.figure import writer_of
 from graphgrad.drawing.scene import Frame
 from graphgrad.drawing.terminal.scene_text import text_of
@@ -18,9 +16,7 @@ from graphgrad.stepping.registry import command, whole_number
 from graphgrad.stepping.text import Text, from_ansi, joined, lines, styled
 from graphgrad.stepping.timeline import Change
 from graphgrad.stepping.view import tabled
-
-if TYPE_CHECKING:
-    from graphgrad.stepping.session import Session
+from graphgrad.stepping.workspace import Workspace
 
 GROUP = "looking"
 AROUND = 5
@@ -30,7 +26,7 @@ MOST = 40
 
 
 @command("where", "w", group=GROUP)
-def where(session: Session, argument: str) -> str:
+def where(work: Workspace, argument: str) -> str:
     """Draw the graph at this moment.
 
     The current step is drawn in double lines, what is to come dotted. A picture
@@ -38,29 +34,29 @@ def where(session: Session, argument: str) -> str:
     """
     if argument:
         raise GraphError(f"where takes no argument, got {quoted(argument)}: show NODE tells of one")
-    scene = session.recording.scene
-    frame = Frame(*session.position)
-    drawn = text_of(writer_of(scene), frame, width=session.width, color=True, ascii=session.ascii)
+    scene = work.recording.scene
+    frame = Frame(*work.position)
+    drawn = text_of(writer_of(scene), frame, width=work.width, color=True, ascii=work.ascii)
     return lines([from_ansi(drawn), styled("muted", scene.note)])
 
 
 @command("list [all]", "l", group=GROUP)
-def list_(session: Session, argument: str) -> str:
+def list_(work: Workspace, argument: str) -> str:
     """List the steps around this moment, or all."""
     if argument not in ("", "all"):
         raise GraphError(f"list {quoted(argument)}: expected list, or list all")
-    line = session.timeline
-    here = line.number(session.position)
+    line = work.timeline
+    here = line.number(work.position)
     near = range(max(here - AROUND, 0), min(here + AROUND + 1, len(line)))
     told: list[str] = []
     for k in range(len(line)) if argument else near:
-        sentence = session.view.sentence(line.at(k))
+        sentence = work.view.sentence(line.at(k))
         told.append(joined([styled("current", "▶ ") if k == here else "  ", sentence]))
     return lines(told)
 
 
 @command("show NODE", "p", group=GROUP, takes="node")
-def show(session: Session, argument: str) -> str:
+def show(work: Workspace, argument: str) -> str:
     """Show all about a node, in symbols and in numbers.
 
     Its value, its adjoint so far, its local derivatives, who made and who uses
@@ -68,15 +64,15 @@ def show(session: Session, argument: str) -> str:
     number (#17). Without one, it is the node of the current step.
     """
     if not argument:
-        event = session.timeline.event(session.position)
+        event = work.timeline.event(work.position)
         if event is None:
             raise GraphError("show NODE: no step is made yet, so say which node")
-        return about.node(session.view, event.node, session.position)
-    return about.node(session.view, session.nodes.find(argument), session.position)
+        return about.node(work.view, event.node, work.position)
+    return about.node(work.view, work.nodes.find(argument), work.position)
 
 
 @command("rule NODE", group=GROUP, takes="node")
-def rule(session: Session, argument: str) -> str:
+def rule(work: Workspace, argument: str) -> str:
     """Show a node's operation as it stands in the rule book.
 
     Its derivative rules with the names of this graph, then the block that defines
@@ -85,15 +81,15 @@ def rule(session: Session, argument: str) -> str:
     if argument in TABLE:
         return lines([Text(argument), *_block(argument)])
     try:
-        node = session.nodes.find(argument)
+        node = work.nodes.find(argument)
     except GraphError as problem:
         raise GraphError(f"{problem}{close(argument, TABLE)}") from None
     if node.is_leaf:
-        return f"{session.view.names[node]} is a {node.op}: it has a value, and no rule"
-    rules = [session.view.local(node, i, known=False) for i in range(len(node.inputs))]
-    pullbacks = [plain(session.recording.wording.pullback(node, i)) for i in _passing(node)]
+        return f"{work.view.names[node]} is a {node.op}: it has a value, and no rule"
+    rules = [work.view.local(node, i, known=False) for i in range(len(node.inputs))]
+    pullbacks = [plain(work.recording.wording.pullback(node, i)) for i in _passing(node)]
     convention = node.primitive.convention
-    heading = joined([styled("title", node.op), f":  {session.view.spoken(node)}"])
+    heading = joined([styled("title", node.op), f":  {work.view.spoken(node)}"])
     table = tabled([("local", rules), ("backward", pullbacks), ("convention", [convention])])
     return lines([heading, table, *_block(node.op)])
 
@@ -112,17 +108,17 @@ def _block(op: str) -> list[str]:
 
 
 @command("diff K", group=GROUP)
-def diff(session: Session, argument: str) -> str:
+def diff(work: Workspace, argument: str) -> str:
     """List values and adjoints that changed since moment K.
 
     K may also lie ahead: then it is what will have changed, read backwards.
     """
-    line = session.timeline
+    line = work.timeline
     k = whole_number(argument, "diff")
     if k >= len(line):
         raise GraphError(f"diff {k}: there are moments 0 to {len(line) - 1}")
-    before, now = line.at(k), session.position
-    told = [part for c in line.changes(before, now) for part in _changed(session, c)]
+    before, now = line.at(k), work.position
+    told = [part for c in line.changes(before, now) for part in _changed(work, c)]
     heading = f"from [{k}] to [{line.number(now)}]"
     if not told:
         return f"{heading}: nothing has changed"
@@ -130,8 +126,8 @@ def diff(session: Session, argument: str) -> str:
     return lines([f"{heading}:", *told[:MOST], *more])
 
 
-def _changed(session: Session, change: Change) -> list[Text]:
-    view, name = session.view, session.view.names[change.node]
+def _changed(work: Workspace, change: Change) -> list[Text]:
+    view, name = work.view, work.view.names[change.node]
     told = []
     for called, pair, style in (
         (name, change.value, "value"),
