@@ -1,7 +1,8 @@
 """Calls in expression text: which functions there are, and what their arguments mean.
 
 What one can do: ask for the `vocabulary`, and make a `call`. Functions come from the rule book and
-the composites, so a new operation is callable at once.
+the composites, so a new operation is callable at once. A call's arguments are read by the `Reader`
+that met the call, for they may hold calls: the two files are halves of one recursion.
 """
 
 from __future__ import annotations
