@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -208,6 +209,23 @@ def test_equal_kernels_of_an_unrolled_graph_are_one_function(monkeypatch):
     assert "calls of kernels, by a table of their buffers" in f.source
     assert f.source.count("\ndef kernel_") < 50 < 100 < len(f.kernels)
     f.check(every=False)
+
+
+@pytest.mark.parametrize("many", [1, 20])
+def test_single_numbers_of_a_long_program_are_entries_of_their_arena(monkeypatch, many):
+    monkeypatch.setattr("graphgrad.compiler.source.LONG", 1)
+    monkeypatch.setattr("graphgrad.compiler.functions.MANY", many)
+    x, weights = gg.var("x", shape=(5,)), [gg.var(f"w{k}", 0.5 + k / 10) for k in range(6)]
+    y = x
+    for w in weights:
+        y = gg.sin(gg.sum(y) * w) * x
+    loss = gg.sum(y)
+    updates = {w: w - 0.1 * d for w, d in zip(weights, gg.grad(loss, weights), strict=True)}
+    f = gg.compile([loss], [x], updates)
+    assert re.search(r"w0_at\d* = arena_float64\[\w+\]", f.source)
+    assert not re.search(r"view\(arena_float64, \w+, 1\)", f.source)
+    for _ in range(2):
+        f.check(np.linspace(-1.0, 1.0, 5), every=False)
 
 
 @pytest.mark.parametrize("make", [network, images])

@@ -24,6 +24,8 @@ MANY = 20
 _NAME = re.compile(r"[A-Za-z_]\w*")
 _CALL = re.compile(r" *(kernel_\d+)\((.*)\)")
 _START = re.compile(r"( *\w+ = view\(\w+, )(\d+)(?=[ ,])")
+_NUMBER = re.compile(r" *(\w+) = view\((\w+), (\d+), 1\) .*")
+_ENTRY = re.compile(r"([A-Za-z_]\w*)(\[0\])?")
 
 
 @dataclass
@@ -74,12 +76,14 @@ class Functions(Parts):
         arguments += sorted(self.routines)
         arguments += ["addresses"] if kernel.kind in ("gather", "scatter") else []
         starts = [m[2] for line in head if (m := _START.match(line))]
-        moved = [_START.sub(rf"\g<1>at_{k}_", line) for k, line in enumerate(head)]
         places = [f"at_{k}_" for k in range(len(head))]
+        moved = [_START.sub(rf"\g<1>{at}", line) for at, line in zip(places, head, strict=True)]
         name, text = f"kernel_{number}", [*before, *body]
-        fixed = _defined(name, arguments, [*head, *text])
-        general = _defined(name, [*arguments, *places], [*moved, *text])
-        key = (tuple(arguments), _anonymous([*moved, *text]))
+        numbers = _numbers(head, text)
+        fixed = _defined(name, arguments, _direct(head, text, numbers, starts))
+        lines = _direct(moved, text, numbers, places)
+        general = _defined(name, [*arguments, *places], lines)
+        key = (tuple(arguments), _anonymous(lines))
         function = self.known.setdefault(key, Function(name, fixed, general))
         function.calls += 1
         self.emit(1, f"{function.name}({', '.join([*arguments, *starts])})")
@@ -100,6 +104,37 @@ class Functions(Parts):
                 line = f"{line[: line.index('kernel_')]}{call[1]}({given})"
             found.append(line)
         return found
+
+
+def _numbers(head: Sequence[str], text: Sequence[str]) -> dict[str, tuple[int, str]]:
+    """Return the buffers of one number: which line says where each is, and its arena."""
+    found = {m[1]: (k, m[2]) for k, line in enumerate(head) if (m := _NUMBER.fullmatch(line))}
+    for line in text if found else ():
+        for m in _ENTRY.finditer(line.partition("#")[0]):
+            if m[1] in found and not m[2]:
+                del found[m[1]]
+    return found
+
+
+def _direct(
+    head: Sequence[str],
+    text: Sequence[str],
+    numbers: dict[str, tuple[int, str]],
+    places: Sequence[str],
+) -> list[str]:
+    """Return the lines of a function in which single numbers are entries of their arena.
+
+    A view of each would take Numba longer than all that is done with the number.
+    """
+    if not numbers:
+        return [*head, *text]
+    gone = {k for k, _ in numbers.values()}
+    entries = {f"{x}[0]": f"{arena}[{places[k]}]" for x, (k, arena) in numbers.items()}
+    return [line for k, line in enumerate(head) if k not in gone] + [
+        line if line.lstrip().startswith("#") else
+        _ENTRY.sub(lambda m: entries.get(m[0], m[0]), line)
+        for line in text
+    ]  # fmt: skip
 
 
 def _defined(name: str, arguments: Sequence[str], lines: Sequence[str]) -> list[str]:
