@@ -18,7 +18,8 @@ from graphgrad.dtypes import INT64
 
 __all__ = ["OPTIONS", "Functions", "tabulated"]
 
-OPTIONS = 'cache=True, error_model="numpy", fastmath={"contract"}'
+# what Numba rewrites (array expressions, closures) is not in kernels, and looking for it takes long
+OPTIONS = 'cache=True, error_model="numpy", fastmath={"contract"}, no_rewrites=True'
 MANY = 20
 """Calls of kernels in a row from which on they are a table and a loop."""
 _NAME = re.compile(r"[A-Za-z_]\w*")
