@@ -255,6 +255,56 @@ def test_a_step_of_other_rows_updates_the_same_variables(target):
     assert w.value == 4.0
 
 
+def swap(a, b, c):
+    return {a: b, b: a}
+
+
+UPDATES = {
+    "swap": swap,
+    "rotate": lambda a, b, c: {a: b, b: c, c: a},
+    "the one before": lambda a, b, c: {a: a - 0.1 * b, b: a},
+    "the one before, said first": lambda a, b, c: {b: a, a: a - 0.1 * b},
+    "a history": lambda a, b, c: {a: b * 2, b: a, c: b},
+    "reversed": lambda a, b, c: {a: a[::-1], b: a[::-1]},
+    "transposed": lambda a, b, c: {a: gg.reshape(gg.reshape(a, (2, 3)).T, (6,))},
+    "itself": lambda a, b, c: {a: a, b: b * 1},
+    "a part": lambda a, b, c: {a: gg.concatenate([b[:3], a[3:]]), b: a},
+    "a choice": lambda a, b, c: {a: gg.where(b > 0, b, a), b: a},
+    "a constant": lambda a, b, c: {a: gg.const(np.arange(6.0)), b: a},
+    "the same for two": lambda a, b, c: {a: a + b, b: a + b, c: a},
+}
+
+
+@each_target
+@pytest.mark.parametrize("name", UPDATES)
+def test_new_values_are_made_of_old_ones(target, name):
+    """Also where a new value is another variable's old one, seen so or otherwise."""
+    rng = np.random.default_rng(0)
+    a, b, c = (gg.var(n, rng.normal(size=6)) for n in "abc")
+    updates = UPDATES[name](a, b, c)
+    f = gg.compile([a + b, a[::-1]], [], updates, target=target)
+    for _ in range(3):
+        expected = {v: np.array(n.value) for v, n in updates.items()}
+        outputs = np.array((a + b).value), np.array(a.value)[::-1]
+        for found, value in zip(f(), outputs, strict=True):
+            np.testing.assert_array_equal(found, value)
+        for v, value in expected.items():
+            np.testing.assert_allclose(v.value, value, rtol=1e-15)
+
+
+@each_target
+@pytest.mark.parametrize("dtype", [bool, int, "float32"])
+def test_new_values_of_every_type_and_none_at_all(target, dtype):
+    a, b = (gg.var(n, np.array(v), dtype=dtype) for n, v in (("a", [0, 1, 1]), ("b", [1, 0, 0])))
+    nothing, other = gg.var("nothing", np.zeros((0, 2))), gg.var("other", np.zeros((0, 2)))
+    gg.compile([], [], {a: b[::-1], b: a, nothing: other, other: nothing}, target=target)()
+    assert (a.value.tolist(), b.value.tolist()) == ([0, 0, 1], [0, 1, 1])
+    assert gg.compile([], [], target=target)() == []
+    x = gg.var("x", shape=())
+    f = gg.compile([], [x], {gg.var("h", 0.0): x}, target=target)
+    assert f(1.0) == []
+
+
 @each_target
 def test_many_calls_reading_and_setting_in_between(target):
     _, w, f = descent(target)

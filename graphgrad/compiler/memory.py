@@ -165,6 +165,7 @@ def _in_place(program: Program, fused: Fused, times: Schedule) -> dict[Node, Nod
     """
     outputs = {fused.view(n).root for n in program.outputs}
     news = list(program.updates.values())
+    seen_again = outputs | {fused.view(n).root for n in news}
     order = [k for region in times.regions for k in region.kernels]
     readers: dict[Node, dict[int, list[tuple[View, int | None]]]] = {v: {} for v in program.updates}
     for at, kernel in enumerate(order):
@@ -178,7 +179,7 @@ def _in_place(program: Program, fused: Fused, times: Schedule) -> dict[Node, Nod
             continue
         if new.primitive.kind != "map" or new.shape != home.domain or new in outputs:
             continue
-        if v in outputs or v in news or news.count(new) > 1:
+        if v in seen_again or news.count(new) > 1:
             continue
         last = order.index(home)
         if all(_reads_safely(k, last, order, read, times) for k, read in readers[v].items()):

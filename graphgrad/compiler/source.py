@@ -21,7 +21,7 @@ from graphgrad.compiler.regions import Region, Schedule
 from graphgrad.compiler.singles import Singles
 from graphgrad.compiler.text import ARENAS, FLAG, LETTERS, ORDER, SLOTS, Loops, index, times
 from graphgrad.compiler.views import contiguous
-from graphgrad.dtypes import INT64, Dtype
+from graphgrad.dtypes import BOOL, INT64, Dtype
 from graphgrad.errors import CompileError
 from graphgrad.explain.formulas import fill, operation_template
 from graphgrad.graph import Node
@@ -184,14 +184,30 @@ class Writer(Functions, Products, Singles):
             if self.outs.get(node) != k and node.size:
                 view = self.fused.view(node)
                 self._copy(view.root, view.shape, view.strides, view.offset, f"result_{k + 1}")
-        for v, new in self.program.updates.items():
-            view = self.fused.view(new)
-            if view.root is not v and new not in self.plan.in_place:
-                self._copy(view.root, view.shape, view.strides, view.offset, self.name(v))
+        self._new_values()
         found, self.lines, self.indent = self.lines, outer, 0
         if found:
             found.insert(0, "        # outputs that are copies, and the variables' new values")
         return found
+
+    def _new_values(self) -> None:
+        """Write copies of new values; one that is seen in an old value is put aside first."""
+        views = {v: self.fused.view(n) for v, n in self.program.updates.items()
+                 if n not in self.plan.in_place}  # fmt: skip
+        views = {v: view for v, view in views.items() if view.root is not v or not view.is_whole}
+        aside: dict[Node, str] = {}
+        for v, view in views.items():
+            if view.root in self.program.updates:
+                aside[v] = self.local(f"{self.name(v)}_new")
+                kind = "np.bool_" if v.dtype is BOOL else v.dtype.name
+                self.emit(1, f"{aside[v]} = np.empty({v.size}, {kind})")
+                self._copy(view.root, view.shape, view.strides, view.offset, aside[v])
+        for v, view in views.items():
+            if v in aside:
+                self.emit(1, f"for i in range({v.size}):")
+                self.emit(2, f"{self.name(v)}[i] = {aside[v]}[i]")
+            else:
+                self._copy(view.root, view.shape, view.strides, view.offset, self.name(v))
 
     def out(self, k: int) -> str:
         """Return the name of the array that output k is written to."""
@@ -267,7 +283,7 @@ class Writer(Functions, Products, Singles):
             where = times(n.size * n.dtype.itemsize, "at_step")
             self.emit(2, f"addresses[{now}] = addresses[{at}] + {where}")
             self._now(2, n, f"addresses[{now}]", self.out(k))
-        self.lines += step
+        self.lines += step or ["        pass"]
         self.emit(1, "return 0")
 
 

@@ -117,7 +117,8 @@ class Writer(CudaLaunches):
         news = []
         for v, new in self.program.updates.items():
             view = self.fused.view(new)
-            if view.root is not v and new not in self.plan.in_place and v.size:
+            same = view.root is v and view.is_whole
+            if not same and new not in self.plan.in_place and v.size:
                 news.append((v, view))
         # a new value that is another variable's old one is put aside first
         aside = [(v, view, self.scratch(v.dtype, v.size)) for v, view in news if view.root.is_leaf]
