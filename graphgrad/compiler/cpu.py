@@ -19,6 +19,7 @@ from graphgrad.compiler.helpers import EXPORTS, HELPERS
 from graphgrad.compiler.memory import Plan, plan
 from graphgrad.compiler.orders import ROOM, Order, compiled
 from graphgrad.compiler.origins import Run
+from graphgrad.compiler.pieces import Pace
 from graphgrad.compiler.program import Program
 from graphgrad.compiler.regions import Schedule, schedule
 from graphgrad.compiler.source import PER_INPUT, Written, write
@@ -68,7 +69,7 @@ class CpuRuntime:
         _compile_fast(helpers, self.source)
         imports = f"from {name_of(HELPERS)} import ({', '.join(EXPORTS)})"
         module = load(f"{imports}\n\n{self.source}")
-        self._epoch = module.epoch
+        self._epoch, self._pace = module.epoch, Pace()
         self._calls_blas = "gemm(" in self.source
         self._arenas = [_aligned(self.plan.sizes.get(dtype, 0), dtype) for dtype in ARENAS]
         by_type = dict(zip(ARENAS, self._arenas, strict=True))
@@ -116,12 +117,12 @@ class CpuRuntime:
         for k in self._large_inputs:
             table[SLOTS + PER_INPUT * k] = _address(inputs[k])
         if not self._large_outputs:
-            self._go(self._single_at, 1)
+            self._go()
             return [room.copy() for _, room in self._results]
         found = {k: np.empty(n.shape, n.dtype) for k, n in self._large_outputs}
         for k, y in found.items():
             table[self._outputs_at + k] = _address(y)
-        self._go(self._single_at, 1)
+        self._go()
         found.update((k, room.copy()) for k, room in self._results)
         return [found[k] for k in range(len(found))]
 
@@ -131,20 +132,27 @@ class CpuRuntime:
         results = [np.empty((feed.steps, *n.shape), n.dtype) for n in self.program.outputs]
         rooms = [np.empty(n.shape if rows else 0, n.dtype)
                  for n, rows in zip(nodes, feed.by_rows, strict=True)]  # fmt: skip
+        with one_thread() if self._calls_blas else contextlib.nullcontext():
+            for first, steps in self._pace.pieces(feed.steps):
+                self._point(feed, rooms, results, first)
+                self._epoch(self._many_at, steps)
+        return results
+
+    def _point(self, feed: Feed, rooms: Sequence[Any], results: Sequence[Any], first: int) -> None:
+        """Write into the table of addresses where the data and outputs from a step on are."""
         table = self._many
         if isinstance(feed.rows, Order):
             table[ORDER] = _address(feed.rows.table)
-            table[ORDER + 1], table[ORDER + 2] = compiled().next_rows.address, feed.rows.first
+            table[ORDER + 1] = compiled().next_rows.address
+            table[ORDER + 2] = feed.rows.first + first
             table[ROWS] = table[ORDER] + 8 * ROOM
         else:
-            table[ROWS], table[ORDER] = _address(feed.rows), 0
+            table[ROWS], table[ORDER] = _address(feed.rows, first), 0
         for k, (x, room) in enumerate(zip(feed.data, rooms, strict=True)):
-            at = SLOTS + PER_INPUT * k
-            table[at : at + 3] = _address(x), _address(room), int(feed.by_rows[k])
+            at, rows = SLOTS + PER_INPUT * k, feed.by_rows[k]
+            table[at : at + 3] = _address(x, 0 if rows else first), _address(room), int(rows)
         at = self._outputs_at
-        table[at : at + len(results)] = [_address(y) for y in results]
-        self._go(self._many_at, feed.steps)
-        return results
+        table[at : at + len(results)] = [_address(y, first) for y in results]
 
     def runs(self) -> list[Run]:
         """Return the kernels in the order in which they run."""
@@ -178,13 +186,13 @@ class CpuRuntime:
             found.append(ticks.max(axis=0))
         return list(np.median(found, axis=0) * np.median(rates))
 
-    def _go(self, table: int, steps: int) -> None:
-        """Make steps with the arrays in the table of addresses that stands at an address."""
+    def _go(self) -> None:
+        """Make one step with the arrays in the table of addresses of calls."""
         if self._calls_blas:
             with one_thread():
-                self._epoch(table, steps)
+                self._epoch(self._single_at, 1)
         else:
-            self._epoch(table, steps)
+            self._epoch(self._single_at, 1)
 
 
 def _compile_fast(helpers: Any, source: str) -> None:
@@ -211,9 +219,10 @@ def _rooms(nodes: Sequence[Node]) -> list[tuple[int, Any]]:
     return [(k, np.empty(n.shape, n.dtype)) for k, n in enumerate(nodes) if n.size <= SMALL]
 
 
-def _address(array: Any) -> int:
+def _address(array: Any, first: int = 0) -> int:
+    """Return where an array's entry `first`, along its first axis, is in memory."""
     place: int = array.__array_interface__["data"][0]
-    return place
+    return place + first * array.strides[0] if first else place
 
 
 def helpers_clock() -> int:
