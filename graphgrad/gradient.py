@@ -17,7 +17,7 @@ import numpy as np
 from graphgrad import dtypes, graph
 from graphgrad.context import caller, deriving
 from graphgrad.errors import GradientError, ShapeError
-from graphgrad.graph import Node, ancestors, apply, const, describe, refresh, var
+from graphgrad.graph import Node, ancestors, apply, const, describe, refresh, var, zeros
 from graphgrad.ops.define import Elementwise
 from graphgrad.ops.shape import broadcast_to, reshape, stack
 
@@ -145,7 +145,7 @@ def vjp(y: Node, wrt: Node | Sequence[Node], cotangent: Any) -> Any:
     order = ancestors(y)
     adjoint = {y: seed}
     _symbolic(order, _reached(order, wanted), adjoint)
-    found = [adjoint[x] if x in adjoint else const(np.zeros(x.shape, x.dtype)) for x in wanted]
+    found = [adjoint[x] if x in adjoint else zeros(x.shape, x.dtype) for x in wanted]
     return found[0] if isinstance(wrt, Node) else found
 
 
@@ -187,7 +187,7 @@ def jvp(y: Any, wrt: Sequence[Node], tangents: Sequence[Any]) -> Any:
             if node in reached and node not in moved:
                 of(node)
                 moved[node] = _tangent(node, moved)
-    found = [moved[n] if n in moved else const(np.zeros(n.shape, n.dtype)) for n in outputs]
+    found = [moved[n] if n in moved else zeros(n.shape, n.dtype) for n in outputs]
     return found[0] if isinstance(y, Node) else found
 
 
@@ -195,7 +195,7 @@ def _tangent(node: Node, moved: dict[Node, Node]) -> Node:
     """Return the tangent of one node: the sum over its moving inputs."""
     p, xs = node.primitive, node.inputs
     if p.linear == "all" and not isinstance(p, Elementwise):
-        parts = [moved[x] if x in moved else const(np.zeros(x.shape, x.dtype)) for x in xs]
+        parts = [moved[x] if x in moved else zeros(x.shape, x.dtype) for x in xs]
         return apply(p, parts, node.settings)
     result = None
     for i, x in enumerate(xs):
@@ -225,7 +225,7 @@ def _transposed(node: Node, i: int, dx: Node) -> Node:
     u = var("u", shape=node.shape, dtype=node.dtype)
     part = node.primitive.vjp(i, u, node, node.inputs, node.settings)
     if not isinstance(part, Node):
-        return const(np.zeros(node.shape, node.dtype))
+        return zeros(node.shape, node.dtype)
     found: Node = vjp(part, u, dx)
     return found
 
@@ -248,7 +248,7 @@ def jacobian(y: Node, x: Node) -> Node:
     _require_float(x, "x")
     shape = y.shape + x.shape
     if not y.size or not x.size:
-        return const(np.zeros(shape, y.dtype))
+        return zeros(shape, y.dtype)
     if x.size < y.size:
         basis = np.eye(x.size, dtype=x.dtype).reshape((x.size, *x.shape))
         columns = [jvp(y, [x], [e]) for e in basis]

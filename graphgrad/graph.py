@@ -8,6 +8,7 @@ are numbered as they are made, so sorting by number is a topological order: the 
 from __future__ import annotations
 
 import itertools
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import attrgetter
 from typing import Any, NamedTuple, TypeAlias, overload
@@ -19,7 +20,8 @@ from graphgrad.context import Source, caller, here
 from graphgrad.display import Pictured
 from graphgrad.dtypes import Dtype
 from graphgrad.errors import DtypeError, GraphError, MissingValueError, ShapeError
-from graphgrad.lengths import Length, Share, rows_of
+from graphgrad.lengths import Length, Share, lengths_of
+from graphgrad.locks import lock_of
 from graphgrad.operators import Operators, later
 from graphgrad.primitive import Primitive, Settings
 from graphgrad.shapes import Shape, as_shape
@@ -31,6 +33,7 @@ NumberOrArray: TypeAlias = "float | int | bool | Array"
 
 _serial = itertools.count()
 _epoch = 1
+_counting = threading.RLock()
 _no_settings: dict[str, Any] = {}
 by_serial = attrgetter("serial")
 
@@ -184,16 +187,13 @@ class Node(Pictured, Operators):
                 f"{describe(self)} is a {self.op}: only a variable's value can be set; "
                 f"set the variables it depends on"
             )
-        global _epoch
         value = as_value(new, self.dtype, f"value of {describe(self)}")
         if value.shape != self.shape:
             raise ShapeError(
                 f"{describe(self)} has shape {self.shape}; a value of shape {value.shape} does "
                 f"not fit: give an array of that shape, or make a new variable"
             )
-        _epoch += 1
-        self._value, self._changed, self._checked = value, _epoch, _epoch
-        self._owner = None
+        _set(self, value)
 
     @property
     def grad(self) -> NumberOrArray | None:
@@ -352,10 +352,20 @@ def const(value: Any, dtype: Any = None, name: str | None = None) -> Node:
         6.0
     """
     array = as_value(value, dtype, "constant")
-    node = Node(CONSTANT, (), _no_settings, array.shape, array.dtype, False)
+    counted = isinstance(value, Length | Share)
+    settings = {"rows": value} if counted else _no_settings
+    node = Node(CONSTANT, (), settings, array.shape, array.dtype, False)
     node._value, node._changed = array, 1
     if name is not None:
         node.name = name
+    return node
+
+
+def zeros(shape: Shape, dtype: Dtype) -> Node:
+    """Return a constant of zeros, which knows where its shape comes from."""
+    node = const(np.zeros(shape, dtype))
+    if any(isinstance(n, Length) for n in shape):
+        node.settings, node.shape = {"shape": shape}, shape
     return node
 
 
@@ -405,7 +415,7 @@ def var(
     node.name = name
     node.role = role or ("input" if name[0] in "xXyYtT" else "parameter")
     if size:
-        node.shape = (rows_of(node.serial, size[0]), *size[1:])
+        node.shape = lengths_of(node.serial, size)
     if array is not None:
         node._value, node._changed = array, _epoch
     return node
@@ -513,7 +523,7 @@ def refresh(root: Node) -> Any:
                     node._value = _compute(node, [x._value for x in inputs])
                     node._changed = now
             elif node._owner is not None:
-                node._value, node._owner = node._owner.fetch(node), None
+                _fetch(node)
             elif node._changed == 0:  # no inputs, yet computed: random numbers, for example
                 node._value, node._changed = _compute(node, []), now
             node._checked = now
@@ -532,10 +542,29 @@ def lend(variables: Iterable[Node], owner: Any) -> int:
     somebody asks. Returns the epoch of the change.
     """
     global _epoch
-    _epoch += 1
-    for v in variables:
-        v._owner, v._changed, v._checked = owner, _epoch, 0
-    return _epoch
+    with _counting:
+        now = _epoch + 1
+        for v in variables:
+            v._owner, v._changed, v._checked = owner, now, 0
+        _epoch = now
+    return now
+
+
+def _set(variable: Node, value: Any) -> None:
+    """Give a variable a value, after the compiled graph that may be at work with it."""
+    global _epoch
+    with lock_of(variable), _counting:
+        now = _epoch + 1
+        variable._value, variable._changed, variable._checked = value, now, now
+        variable._owner = None
+        _epoch = now  # last: who has seen this number has seen the value
+
+
+def _fetch(variable: Node) -> None:
+    """Copy a variable's value out of the memory of the executor that has it."""
+    with lock_of(variable):
+        if variable._owner is not None:  # another thread may have been first
+            variable._value, variable._owner = variable._owner.fetch(variable), None
 
 
 def _compute(node: Node, values: list[Any]) -> Any:

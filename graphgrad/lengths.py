@@ -12,7 +12,17 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
-__all__ = ["Length", "Share", "plain", "rows_of"]
+__all__ = [
+    "Length",
+    "Share",
+    "chosen",
+    "larger",
+    "lengths_of",
+    "plain",
+    "rows_of",
+    "smaller",
+    "whole",
+]
 
 
 class _Counted:
@@ -88,32 +98,71 @@ def rows_of(serial: int, rows: int) -> Length:
     return number
 
 
+def lengths_of(serial: int, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape of a variable: its rows, and sizes that are nobody's rows."""
+    return tuple(rows_of(-1 if k else serial, n) for k, n in enumerate(shape))
+
+
+def larger(a: int, b: int) -> int:
+    """Return the larger of two numbers; a `Length` where one of them is."""
+    return _noted(max, a, b)
+
+
+def smaller(a: int, b: int) -> int:
+    """Return the smaller of two numbers; a `Length` where one of them is."""
+    return _noted(min, a, b)
+
+
+def chosen(number: Any) -> list[int]:
+    """Return the plain numbers that were compared with lengths on the way to a number."""
+    if not isinstance(number, _Counted):
+        return [number]
+    bounds = (made[1:] for made in _history(number) if made[0] in (max, min))
+    return [x for pair in bounds for x in pair if not isinstance(x, _Counted)]
+
+
+def whole(number: Any) -> int:
+    """Return an int, as `operator.index` does; a `Length` stays one.
+
+    Raises:
+        TypeError: when it is no whole number.
+    """
+    return number if isinstance(number, Length) else operator.index(number)
+
+
 def plain(shape: tuple[int, ...]) -> tuple[int, ...]:
     """Return a shape of mere ints, with which one computes faster."""
     return tuple(map(int, shape))
 
 
-def _method(of: Callable[..., Any], kind: type, turned: bool) -> Callable[..., Any]:
+def _noted(of: Callable[..., Any], a: Any, b: Any) -> Any:
+    """Return what an operation gives, with how it came about where lengths took part."""
+    first, second = MERE.get(type(a), float)(a), MERE.get(type(b), float)(b)
+    value = of(first, second)
+    wanted = COUNTED.get(type(value))
+    if wanted is None or (type(a) not in KINDS and type(b) not in KINDS):
+        return value
+    number = wanted(value)
+    number.made = (of, a, b)
+    return number
+
+
+def _method(of: Callable[..., Any], turned: bool) -> Callable[..., Any]:
     """Return an operator that computes as numbers do and notes how."""
 
     def method(self: Any, other: Any) -> Any:
         if not isinstance(other, int | float):
             return NotImplemented
-        mere = type(other) if type(other) not in KINDS else KINDS[type(other)]
-        value = of(mere(other), kind(self)) if turned else of(kind(self), mere(other))
-        wanted = COUNTED.get(type(value))
-        if wanted is None:
-            return value
-        number = wanted(value)
-        number.made = (of, other, self) if turned else (of, self, other)
-        return number
+        return _noted(of, other, self) if turned else _noted(of, self, other)
 
     return method
 
 
 KINDS: dict[type, Any] = {Length: int, Share: float}
+MERE: dict[type, Any] = {int: int, bool: int, **KINDS}
+"""Makes plain numbers of operands; of any others, such as NumPy's, floats."""
 COUNTED: dict[type, Any] = {int: Length, float: Share}
 for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow"):
-    for _counted, _kind in KINDS.items():
-        setattr(_counted, f"__{_name}__", _method(getattr(operator, _name), _kind, False))
-        setattr(_counted, f"__r{_name}__", _method(getattr(operator, _name), _kind, True))
+    for _kind in KINDS:
+        setattr(_kind, f"__{_name}__", _method(getattr(operator, _name), False))
+        setattr(_kind, f"__r{_name}__", _method(getattr(operator, _name), True))

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from graphgrad.errors import DtypeError, ShapeError
-from graphgrad.lengths import Length
+from graphgrad.lengths import Length, larger, smaller, whole
 
 Shape = tuple[int, ...]
 Key = tuple[Any, ...]
@@ -80,7 +80,7 @@ def as_shape(shape: Any, least: int = 0) -> Shape:
     """Return `shape`, an int or an iterable of ints, as a tuple; sizes must be at least `least`."""
     try:
         sizes = (shape,) if hasattr(shape, "__index__") else shape
-        given = tuple(n if isinstance(n, Length) else operator.index(n) for n in sizes)
+        given = tuple(map(whole, sizes))
     except TypeError:
         raise ShapeError(f"shape {shape!r}: expected an int or a tuple of ints") from None
     if any(n < least for n in given):
@@ -197,19 +197,19 @@ def _one_index(p: Any, n: int, axis: int) -> Any:
         except (TypeError, ValueError) as problem:
             raise ShapeError(f"slice {p!r}: {problem}") from None
         start, stop, step = _bounds(p, n)
-        if not _count(start, stop, step):  # bounds could be -1, which would count from the end
-            return (0, 0, 1)
+        if not _count(start, stop, step) and (step < 0 or not isinstance(n, Length)):
+            return (0, 0, 1)  # bounds could be -1, which would count from the end
         return (start, None if stop < 0 else stop, step)
     position: Any = None if isinstance(p, bool) else p
     try:
-        k = operator.index(position)
+        k = whole(position)
     except TypeError:
         raise DtypeError(
             f"index {p!r}: expected ints, slices, None, Ellipsis or integer arrays"
         ) from None
     if not -n <= k < n:
         raise ShapeError(f"index {k} is out of bounds for axis {axis} with size {n}")
-    return k % n
+    return k if k >= 0 else n + k
 
 
 def _bounds(p: slice, n: int) -> tuple[int, int, int]:
@@ -221,9 +221,10 @@ def _bounds(p: slice, n: int) -> tuple[int, int, int]:
     def within(bound: Any, otherwise: int) -> int:
         if bound is None:
             return otherwise
-        k = bound if isinstance(bound, Length) else operator.index(bound)
-        k = n + k if k < 0 else k
-        return low if k < low else high if k > high else k
+        k = whole(bound)
+        if k < 0:
+            k = n + operator.index(k)
+        return k if k is high else smaller(larger(k, low), high)
 
     return within(p.start, first), within(p.stop, last), step
 
@@ -231,7 +232,7 @@ def _bounds(p: slice, n: int) -> tuple[int, int, int]:
 def _count(start: int, stop: int, step: int) -> int:
     """Return how many numbers ``range(start, stop, step)`` has."""
     between = stop - start if step > 0 else start - stop
-    return (between - 1) // abs(step) + 1 if between > 0 else 0
+    return larger(0, (between - 1) // abs(step) + 1)
 
 
 def as_slices(key: Key) -> tuple[Any, ...]:

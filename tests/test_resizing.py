@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import graphgrad as gg
 from graphgrad.compiler.batches import BatchWarning
-from graphgrad.errors import CompileError, DivergenceError, ShapeError
+from graphgrad.errors import CompileError, DivergenceError, DtypeError, ShapeError
 from graphgrad.lengths import rows_of
 
 MADE, GIVEN = 24, 7
@@ -106,6 +106,106 @@ def test_so_it_is_on_threads_and_in_machine_code(name: str) -> None:
         np.testing.assert_array_equal(W.value, V.value)
 
 
+def alone(build: Any, rows: int) -> Any:
+    """Compile what `build` makes of an input of shape (rows, 3)."""
+    x = gg.var("x", shape=(rows, 3))
+    return gg.compile(build(x, rows), [x], target="numpy")
+
+
+SAME: dict[str, Any] = {
+    "the number of rows in a prediction": lambda x, n: [x / x.shape[0]],
+    "random numbers": lambda x, n: [gg.dropout(x, 0.5, gg.const(3), seed=1)],
+    "results without rows": lambda x, n: [x * 2, gg.const(np.arange(24.0)), gg.const(np.eye(24))],
+    "no columns": lambda x, n: [x[:, :0] * 2, gg.sum(x[:, :0], 1)],
+    "the last row": lambda x, n: [gg.grad(gg.sum(gg.square(x[-1])) + gg.sum(x), x)],
+    "at most thirty from the end": lambda x, n: [gg.mean(x[-30:])],
+    "filled up to 64": lambda x, n: [gg.mean(gg.pad(x, ((0, 64 - x.shape[0]), (0, 0))))],
+    "no gradient": lambda x, n: [gg.grad(gg.const(2.0) * 1, x), gg.grad(gg.sum(x > 0) * 1.0, x)],
+    "NumPy's numbers": lambda x, n: [gg.sum(x) / (x.shape[0] * np.float64(0.3))],
+    "a constant": lambda x, n: [gg.sum(x) / gg.const(x.shape[0] - 1)],
+    "the size": lambda x, n: [gg.sum(x) / x.size],
+    "a chosen number": lambda x, n: [gg.mean(x) * 0.5 + 0.01 * gg.sum(x)],
+    "products in rows": lambda x, n: [gg.grad(gg.mean(gg.prod(x, 1)), x)],
+}
+
+
+@quietly
+@pytest.mark.parametrize("count", [48, 7, 1])
+@pytest.mark.parametrize("name", SAME)
+def test_everything_is_as_if_made_for_it(name: str, count: int) -> None:
+    rows = np.random.default_rng(0).normal(size=(count, 3))
+    for a, b in zip(alone(SAME[name], 24)(rows), alone(SAME[name], count)(rows), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def recurrent(x: Any, n: int) -> Any:
+    h: Any = 0.0
+    for row in x:
+        h = gg.tanh(gg.sum(row) + 0.5 * h)
+    return [h]
+
+
+UNKNOWN: dict[str, tuple[Any, str]] = {
+    "a number for each row": (
+        lambda x, n: [x * np.arange(1.0 * n)[:, None]],
+        "lengths 24 and 48 m",
+    ),
+    "a parameter for each row": (lambda x, n: [x[:, 0] * gg.var("p", np.ones(n))], "lengths 24 a"),
+    "a loop over rows": (recurrent, "picks rows by plain numbers"),
+    "a row": (lambda x, n: [gg.sum(x[2])], "picks rows by plain numbers"),
+    "rows up to a number": (lambda x, n: [gg.mean(x[1:n] - x[: n - 1])], "picks rows by plain"),
+    "more rows than there were": (lambda x, n: [gg.mean(x[:30])], "picks rows by plain numbers"),
+    "some rows": (lambda x, n: [gg.sum(gg.take(x, [0, -1], 0))], "picks rows by plain numbers"),
+    "an order of the rows": (lambda x, n: [x[np.arange(n)[::-1]]], "picks rows by plain numbers"),
+    "a shape": (
+        lambda x, n: [gg.sum(gg.reshape(x, (n, -1)), 1) ** 2],
+        "number in the shape of resh",
+    ),
+    "products over rows": (lambda x, n: [gg.grad(gg.sum(gg.prod(x, 0)), x)], "number in the shape"),
+    "a size": (lambda x, n: [gg.sum(x) / np.prod(x.shape)], "the number 72 in it may stand for"),
+    "a root": (lambda x, n: [gg.sum(x) / np.sqrt(x.shape[0])], "the number 4.89898 in it may"),
+    "one less": (lambda x, n: [gg.sum(x) / (n - 1)], "the number 23 in it may stand for the"),
+    "an array of shares": (lambda x, n: [gg.sum(x) * np.full(4, 1 / n)], "the number 0.0416667 in"),
+}
+
+
+@pytest.mark.parametrize("name", UNKNOWN)
+def test_what_nobody_can_know_is_refused(name: str) -> None:
+    build, reason = UNKNOWN[name]
+    with pytest.raises(ShapeError, match=reason):
+        alone(build, 24)(np.ones((48, 3)))
+
+
+def test_inputs_of_different_rows_are_told_apart() -> None:
+    x, y, w = gg.var("x", shape=(4,)), gg.var("y", shape=(4,)), gg.var("w", 0.0)
+    loss = gg.sum(gg.square(x * w - y))
+    f = gg.compile([loss], [x, y], {w: w - 0.1 * gg.grad(loss, w)}, target="numpy")
+    with pytest.raises(ShapeError, match="lengths 1 and 4 meet"):
+        f(np.arange(4.0), [5.0])
+    with pytest.raises(ShapeError, match="rows of inputs 'x': 8 for 4 and 'y': 7 for 4: expected"):
+        f(np.ones(8), np.ones(7))
+    with pytest.raises(ShapeError, match=r"input 'x': .*inhomogeneous"):
+        f([[1.0], [2.0, 3.0]], np.ones(4))  # type: ignore[list-item]
+    assert w.value == 0.0
+
+
+@pytest.mark.parametrize("seed", [-1, 2.5, "a"])
+def test_the_seed_of_an_epoch_is_a_number(seed: Any) -> None:
+    x = gg.var("x", shape=(4,))
+    f = gg.compile([gg.mean(x)], [x], target="numpy")
+    with pytest.raises(CompileError, match=r"shuffle=.*: expected a whole number of at least 0"):
+        f.epoch(np.ones(3), shuffle=seed, drop_last=False)
+
+
+def test_integers_that_do_not_fit_are_refused() -> None:
+    x = gg.var("x", shape=(1,), dtype=int)
+    f = gg.compile([x * 1], [x], target="numpy")
+    with pytest.raises(
+        DtypeError, match="18446744073709551615, expected at most 92233720368547758"
+    ):
+        f(np.array([2**64 - 1], np.uint64))
+
+
 REFUSED: dict[str, tuple[Build, str]] = {
     "rows as a number": (
         lambda x, y, W: gg.sum((x @ W)[:, 0] * y) / MADE,
@@ -118,15 +218,15 @@ REFUSED: dict[str, tuple[Build, str]] = {
     ),
     "weights of the rows": (
         lambda x, y, W: gg.mean((x @ W)[:, 0] * np.linspace(0, 1, MADE) * y),
-        "then has no shape: mul: shapes (7,) and (24,) do not broadcast",
+        "then has no shape: lengths 7 and 24 meet",
     ),
     "a part of the rows": (
         lambda x, y, W: gg.mean((x @ W)[::2, 0] * y[: MADE // 2]),
-        "it cannot be told what shape slice#",
+        "picks rows by plain numbers",
     ),
     "a parameter for each row": (
         lambda x, y, W: gg.mean((x @ W)[:, 0] * y * gg.var("p", np.ones(MADE))),
-        "then has no shape: mul: shapes (7,) and (24,) do not broadcast",
+        "then has no shape: lengths 7 and 24 meet",
     ),
 }
 

@@ -14,6 +14,8 @@ from graphgrad.graph import Node, describe
 
 __all__ = ["Feed", "feed", "fitting", "split"]
 
+MOST = np.iinfo(np.int64).max
+
 
 @dataclass(frozen=True)
 class Feed:
@@ -48,7 +50,7 @@ def fitting(node: Node, value: Any) -> Any:
     Raises:
         ShapeError, DtypeError: when it does not fit.
     """
-    array = np.asarray(value)
+    array = _array(node, value)
     if array.shape != node.shape:
         raise ShapeError(f"input {describe(node)}: shape {array.shape}, expected {node.shape}")
     return np.asarray(_typed(node, array), order="C")
@@ -66,7 +68,7 @@ def feed(
     if len(data) != len(inputs):
         names = ", ".join(describe(n) for n in inputs) or "none"
         raise CompileError(f"{len(data)} arrays given; expected {len(inputs)}: {names}")
-    arrays = [np.asarray(x) for x in data]
+    arrays = [_array(n, x) for n, x in zip(inputs, data, strict=True)]
     if shuffle is not None:
         if rows is not None:
             raise CompileError("rows and shuffle: expected one of the two")
@@ -86,6 +88,13 @@ def feed(
     return Feed(steps, arrays, by_rows, none if picked is None else picked)
 
 
+def _array(node: Node, value: Any) -> Any:
+    try:
+        return np.asarray(value)
+    except ValueError as problem:  # of lists of several lengths
+        raise ShapeError(f"input {describe(node)}: {problem}") from None
+
+
 def split(
     inputs: Sequence[Node], data: Sequence[Any], seed: int, epoch: int
 ) -> tuple[list[Any], list[Any]]:
@@ -100,10 +109,12 @@ def split(
     Raises:
         CompileError, ShapeError, DtypeError: when the data do not fit the inputs.
     """
-    arrays = [np.asarray(x) for x in data]
+    for name, value in (("shuffle", seed), ("epoch", epoch)):
+        _check_count(name, value)
+    arrays = [_array(n, x) for n, x in zip(inputs, data, strict=False)]
     tables = [_is_table(n, x) for n, x in zip(inputs, arrays, strict=False)]
-    if len(arrays) != len(inputs) or not any(tables):
-        feed(inputs, arrays, None, seed, epoch)  # which says what is wrong
+    if len(data) != len(inputs) or not any(tables):
+        feed(inputs, data, None, seed, epoch)  # which says what is wrong
     count, size = next((len(x), n.shape[0]) for n, x, t in zip(inputs, arrays, tables) if t)
     left = count % size if size else 0
     if not left:
@@ -124,8 +135,7 @@ def _is_table(node: Node, array: Any) -> bool:
 
 def _shuffled(inputs: Sequence[Node], arrays: Sequence[Any], seed: Any, epoch: Any) -> Order:
     for name, value in (("shuffle", seed), ("epoch", epoch)):
-        if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 0:
-            raise CompileError(f"{name}={value!r}: expected a whole number of at least 0")
+        _check_count(name, value)
     for node, array in zip(inputs, arrays, strict=True):
         if _is_table(node, array):
             order = Order(len(array), node.shape[0], int(seed), drop=True)
@@ -133,11 +143,18 @@ def _shuffled(inputs: Sequence[Node], arrays: Sequence[Any], seed: Any, epoch: A
     raise CompileError("shuffle: no input is given as a table, so there are no rows to shuffle")
 
 
+def _check_count(name: str, value: Any) -> None:
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 0:
+        raise CompileError(f"{name}={value!r}: expected a whole number of at least 0")
+
+
 def _typed(node: Node, array: Any) -> Any:
     if array.dtype is node.dtype or array.dtype == node.dtype:
         return array
     if not np.can_cast(array.dtype, node.dtype, "same_kind") or array.dtype.kind not in "fiub":
         raise DtypeError(f"input {describe(node)}: {array.dtype}, expected {node.dtype}")
+    if array.dtype.kind == "u" and node.dtype.kind == "i" and np.any(array > MOST):
+        raise DtypeError(f"input {describe(node)}: {np.max(array)}, expected at most {MOST}")
     return array.astype(node.dtype)
 
 

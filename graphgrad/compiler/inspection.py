@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from graphgrad.compiler.kernels import Kernels
@@ -24,6 +25,7 @@ class Inspected(Pictured):
     _updates: Mapping[Node, Node]
     _program: Program
     _runtime: Any
+    _lock: AbstractContextManager[Any]
     _seconds: Sequence[float] | None = None
     _checked: Callable[..., list[Any]]
     _upload: Callable[[], None]
@@ -56,7 +58,7 @@ class Inspected(Pictured):
         a second, on copies of the variables. Pictures drawn later show the times.
 
         Args:
-            arrays: as for a call.
+            arrays: one per input, of its shape.
 
         Returns:
             The same as `kernels`, with the median of each kernel's seconds: of the slowest thread
@@ -66,9 +68,10 @@ class Inspected(Pictured):
             ShapeError, DtypeError, CompileError, MissingValueError: as for a call.
         """
         values = self._checked(arrays)
-        self._upload()
-        self._seconds = self._runtime.profile(values)
-        return self.kernels
+        with self._lock:
+            self._upload()
+            self._seconds = self._runtime.profile(values)
+            return self.kernels
 
     @property
     def _nodes(self) -> list[Node]:

@@ -151,7 +151,8 @@ def _prod_vjp(g: Any, y: Any, x: Any, axis: shapes.Shape, keepdims: bool) -> Any
         return x * 0
     kept = tuple(k for k in range(len(x.shape)) if k not in axis)
     order = axis + kept
-    rows = x.transpose(order).reshape((_count(x, axis), *(x.shape[k] for k in kept)))
+    count = int(_count(x, axis))  # the graph below is one for so many
+    rows = x.transpose(order).reshape((count, *(x.shape[k] for k in kept)))
     others = _others(rows).reshape(tuple(x.shape[k] for k in order))
     inverse = tuple(order.index(k) for k in range(len(order)))
     return spread(g, x, axis, keepdims) * others.transpose(inverse)

@@ -14,6 +14,7 @@ import numpy as np
 
 from graphgrad import dtypes, shapes
 from graphgrad.errors import DtypeError, ShapeError
+from graphgrad.lengths import whole
 from graphgrad.ops.define import case, number, structured
 from graphgrad.primitive import TABLE, Primitive
 
@@ -282,7 +283,7 @@ def _padded(x: Any, widths: Any, value: float = 0.0) -> Any:
     if given.dtype.kind not in "iu" or given.size == 0 or given.min() < 0:
         raise ShapeError(f"pad widths {widths!r}: expected integers of at least 0")
     try:
-        pairs = np.broadcast_to(given, (len(shape), 2))
+        np.broadcast_to(given, (len(shape), 2))
     except ValueError:
         raise ShapeError(
             f"pad widths {widths!r}: expected one (before, after) per axis of {shape}"
@@ -290,7 +291,8 @@ def _padded(x: Any, widths: Any, value: float = 0.0) -> Any:
     border = number("value", value)
     if getattr(x, "dtype", dtypes.FLOAT64).kind in "ib" and not border.is_integer():
         raise DtypeError(f"pad: value {border} does not fit {x.dtype}; cast the input to float")
-    return (x,), {"widths": tuple((int(a), int(b)) for a, b in pairs), "value": border}
+    kept = np.broadcast_to(np.asarray(widths, object), (len(shape), 2))  # a `Length` stays one
+    return (x,), {"widths": tuple((whole(a), whole(b)) for a, b in kept), "value": border}
 
 
 def _unpad(g: Any, y: Any, x: Any, widths: Any, value: float) -> Any:
