@@ -15,10 +15,10 @@ import graphgrad as gg
 
 ROOT = Path(gg.__file__).parent
 ORDER = [
-    "display", "errors", "lengths", "shapes", "dtypes", "context", "primitive", "operators",
-    "graph", "ops", "functions", "parsing", "parser", "gradient", "recorder", "scalars", "samples",
-    "networks", "explain", "drawing", "proof", "stepping", "compiler", "nn", "plots", "lessons",
-    "cli", "__init__", "__main__",
+    "display", "errors", "locks", "lengths", "shapes", "dtypes", "context", "primitive",
+    "operators", "graph", "ops", "functions", "parsing", "parser", "gradient", "recorder",
+    "scalars", "samples", "networks", "explain", "drawing", "proof", "stepping", "compiler", "nn",
+    "plots", "lessons", "cli", "__init__", "__main__",
 ]  # fmt: skip
 """A module imports only from those before it, or from its own package."""
 WITHIN = {

@@ -116,13 +116,17 @@ class CpuRuntime:
         table = self._single
         for k in self._large_inputs:
             table[SLOTS + PER_INPUT * k] = _address(inputs[k])
-        if not self._large_outputs:
-            self._go()
+        found: dict[int, Any] = {}
+        for k, n in self._large_outputs:
+            found[k] = np.empty(n.shape, n.dtype)
+            table[self._outputs_at + k] = _address(found[k])
+        if self._calls_blas:
+            with one_thread():
+                self._epoch(self._single_at, 1)
+        else:
+            self._epoch(self._single_at, 1)
+        if not found:
             return [room.copy() for _, room in self._results]
-        found = {k: np.empty(n.shape, n.dtype) for k, n in self._large_outputs}
-        for k, y in found.items():
-            table[self._outputs_at + k] = _address(y)
-        self._go()
         found.update((k, room.copy()) for k, room in self._results)
         return [found[k] for k in range(len(found))]
 
@@ -185,14 +189,6 @@ class CpuRuntime:
             rates.append((time.perf_counter() - begin) / max(helpers_clock() - first, 1))
             found.append(ticks.max(axis=0))
         return list(np.median(found, axis=0) * np.median(rates))
-
-    def _go(self) -> None:
-        """Make one step with the arrays in the table of addresses of calls."""
-        if self._calls_blas:
-            with one_thread():
-                self._epoch(self._single_at, 1)
-        else:
-            self._epoch(self._single_at, 1)
 
 
 def _compile_fast(helpers: Any, source: str) -> None:

@@ -24,6 +24,7 @@ from graphgrad.graph import (
     lend,
     refresh,
 )
+from graphgrad.locks import lock_for, lock_of
 
 __all__ = ["Executor", "compile"]
 
@@ -36,6 +37,9 @@ class Executor(Batched, Inspected):
 
     Call it with one array per input, in order. It returns a list with one array per output, and
     then the updated variables have their new values.
+
+    Threads may call it, and whatever else it can do, at the same time: they take turns. So do
+    executors that share a variable.
 
     Attributes:
         target: "numpy", "numba" or "cuda".
@@ -56,6 +60,7 @@ class Executor(Batched, Inspected):
         self._states = self._program.states
         self._epochs = dict.fromkeys(self._states, -1)
         self._lent, self._seen = False, -1
+        self._lock = lock_for([*self.inputs, *self._states])
 
     @property
     def source(self) -> str:
@@ -87,27 +92,28 @@ class Executor(Batched, Inspected):
                 infinity was born (its `certificate` says more), and all variables keep the values
                 they had before. Inputs that had no value have that of this run.
         """
-        values: Sequence[Any] = arrays
-        if not self._fit(arrays):
-            if len(arrays) == len(self._ends) and (count := other_count(self.inputs, arrays)):
-                return self._with_rows(count, arrays, check_finite)
-            values = self._checked(arrays)
-        self._upload()
-        before = {v: self.fetch(v) for v in self._updates} if check_finite else {}
-        try:
-            results = self._runtime.run(values)
-        finally:
-            self._updated()
-        if check_finite:
-            new = [self.fetch(v) for v in self._updates]
-            bad = [n for n, value in zip([*self._outputs, *self._updates.values()],
-                                         [*results, *new], strict=True)
-                   if not np.all(np.isfinite(value))]  # fmt: skip
-            if bad:
-                for v, value in before.items():
-                    v.value = value
-                raise divergence(bad, self.inputs, values)
-        return results
+        with self._lock:
+            values: Sequence[Any] = arrays
+            if not self._fit(arrays):
+                if len(arrays) == len(self._ends) and (count := other_count(self.inputs, arrays)):
+                    return self._with_rows(count, arrays, check_finite)
+                values = self._checked(arrays)
+            self._upload()
+            before = {v: self.fetch(v) for v in self._updates} if check_finite else {}
+            try:
+                results = self._runtime.run(values)
+            finally:
+                self._updated()
+            if check_finite:
+                new = [self.fetch(v) for v in self._updates]
+                bad = [n for n, value in zip([*self._outputs, *self._updates.values()],
+                                             [*results, *new], strict=True)
+                       if not np.all(np.isfinite(value))]  # fmt: skip
+                if bad:
+                    for v, value in before.items():
+                        v.value = value
+                    raise divergence(bad, self.inputs, values)
+            return results
 
     def _updated(self) -> None:
         """Note that the updated variables' values are now in this executor's memory.
@@ -118,8 +124,7 @@ class Executor(Batched, Inspected):
             epoch = lend(self._updates, self)
             for v in self._updates:
                 self._epochs[v] = epoch
-            self._lent = True
-        self._seen = current_epoch()
+            self._lent, self._seen = True, epoch
 
     def epoch(
         self, *data: Any, rows: Any = None, shuffle: int | None = None, epoch: int = 0,
@@ -165,25 +170,29 @@ class Executor(Batched, Inspected):
         if not drop_last:
             if shuffle is None:
                 raise CompileError("drop_last=False: expected shuffle=SEED beside it")
-            return self._to_the_last(data, shuffle, epoch)
+            with self._lock:
+                return self._to_the_last(data, shuffle, epoch)
         batches = feed(self.inputs, data, rows, shuffle, epoch)
-        self._upload()
-        try:
-            return self._runtime.epoch(batches)
-        finally:  # the steps before an error, or before Ctrl-C, stay done
-            self._updated()
+        with self._lock:
+            self._upload()
+            try:
+                return self._runtime.epoch(batches)
+            finally:  # the steps before an error, or before Ctrl-C, stay done
+                self._updated()
 
     def fetch(self, variable: Node) -> Any:
         """Return the value a variable has in this executor's memory."""
-        self._lent = False
-        value = self._runtime.get(variable)
+        with lock_of(variable):
+            self._lent = False
+            value = self._runtime.get(variable)
         if getattr(value, "ndim", 0):
             value.flags.writeable = False
         return value
 
     def _upload(self) -> None:
         """Copy the values that were set elsewhere into this executor's memory."""
-        if self._seen == current_epoch():
+        now = current_epoch()
+        if self._seen == now:
             return
         self._lent = False
         for v in self._states:
@@ -193,6 +202,7 @@ class Executor(Batched, Inspected):
                     raise MissingValueError(f"no value for {what}: set it, or make it an input")
                 self._runtime.set(v, refresh(v))
                 self._epochs[v] = v._changed
+        self._seen = now
 
     def _fit(self, arrays: tuple[Any, ...]) -> bool:
         """Return whether arrays are just what the inputs want, as they mostly are."""
@@ -221,7 +231,7 @@ class Executor(Batched, Inspected):
         outputs.
 
         Args:
-            arrays: as for a call.
+            arrays: one per input, of its shape.
             rtol: the largest difference allowed, relative to the largest entry; by default
                 1e-9 in float64, 1e-4 in float32, and there 1e-2 and 1e-1 with ``math="tf32"``
                 and ``"bf16"``.
@@ -240,7 +250,8 @@ class Executor(Batched, Inspected):
             >>> f.check([0.0, 1.0, 2.0])
             {'sum': 0.0, 'exp': 0.0}
         """
-        return check(self, arrays, rtol, every)
+        with self._lock:
+            return check(self, arrays, rtol, every)
 
 
 def _runtime(compiled: Any, target: str, math: str) -> Any:

@@ -7,6 +7,7 @@ driver for all of them.
 
 from __future__ import annotations
 
+import threading
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -69,7 +70,7 @@ class CudaRuntime(Epochs):
         products = [launch.call for launch in self.text.step.launches if launch.call]
         self._products, _ = self._blas.calls(products, self._address)
         self._launches = self._loaded(self.text.step)
-        self._staging = Staging(self._cuda, self._stream)
+        self._staging, self._fetching = Staging(self._cuda, self._stream), threading.Lock()
         self._ends = {kind: self._staged(kind) for kind in kinds}
         self._noted = pinned(self._cuda, 1, INT64) if self.text.layout.flag >= 0 else None
         self._calls = 0
@@ -123,7 +124,9 @@ class CudaRuntime(Epochs):
         """Return a copy of a variable's value on the device."""
         found = np.empty(variable.size, variable.dtype)
         if variable.size:
-            self._staging.fetch([(self._place(variable), found)])
+            self._cuda.current_context()  # of this thread, whichever it is
+            with self._fetching:
+                self._staging.fetch([(self._place(variable), found)])
         return found.reshape(variable.shape)[()]
 
     # -- launches ---------------------------------------------------------------------------------
