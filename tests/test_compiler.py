@@ -15,11 +15,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numba import types
 
 import graphgrad as gg
 from graphgrad.compiler import cpu, regions
 from graphgrad.compiler.batches import BatchWarning, obstacle
+from graphgrad.compiler.cache import load
 from graphgrad.compiler.fuse import fuse
+from graphgrad.compiler.helpers import HELPERS
 from graphgrad.compiler.memory import plan
 from graphgrad.compiler.program import program
 from graphgrad.compiler.regions import schedule
@@ -303,6 +306,15 @@ def test_new_values_of_every_type_and_none_at_all(target, dtype):
     x = gg.var("x", shape=())
     f = gg.compile([], [x], {gg.var("h", 0.0): x}, target=target)
     assert f(1.0) == []
+
+
+def test_many_inputs_share_one_compilation_of_what_they_need():
+    """Literal sizes were types of their own, so a hundred inputs took seconds to compile."""
+    xs = [gg.var(f"x{k}", shape=(k,), dtype="float32") for k in range(1, 6)]
+    gg.compile([gg.sum(x) for x in xs], xs)(*[np.ones(x.shape) for x in xs])
+    signatures = load(HELPERS).batch.signatures
+    assert signatures
+    assert not any(isinstance(kind, types.Literal) for given in signatures for kind in given)
 
 
 @each_target
