@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from graphgrad.compiler.fuse import Kernel
 from graphgrad.compiler.shares import Parts
 from graphgrad.compiler.text import ARENAS, RESERVED
-from graphgrad.dtypes import INT64
+from graphgrad.dtypes import FLOAT64, INT64
 
 __all__ = ["OPTIONS", "Functions", "tabulated"]
 
@@ -69,6 +69,7 @@ class Functions(Parts):
         head, used, before = self.lines, self.used, self.before
         self.lines, self.used, self.before, self.indent = outer
         held = {n.dtype for n in used if n in self.plan.start or n in self.plan.shares}
+        held |= {FLOAT64 for _ in self.summed_here(used)}
         arguments = [name for kind, name in ARENAS.items() if kind in held]
         given = [n for n in used if n in self.program.inputs or n in self.outs]
         self.used |= dict.fromkeys(given)

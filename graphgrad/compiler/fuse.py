@@ -11,16 +11,14 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from graphgrad.compiler.longsums import SUM
 from graphgrad.compiler.program import Program
 from graphgrad.compiler.views import View, contiguous, through
 from graphgrad.graph import CONSTANT, Node, by_serial
 from graphgrad.lengths import plain
 from graphgrad.shapes import Shape
 
-__all__ = ["SUM", "Fused", "Kernel", "fuse"]
-
-SUM = ("0", "{0} + {1}")
-"""How a reduction that adds begins and goes on."""
+__all__ = ["Fused", "Kernel", "fuse"]
 
 LONGEST = 96
 """Nodes of a loop at most: the compiler below takes more than twice as long for twice as many."""

@@ -10,11 +10,13 @@ from typing import ClassVar
 from graphgrad import dtypes
 from graphgrad.compiler.fastmath import FAST
 from graphgrad.compiler.fuse import Kernel, is_literal
+from graphgrad.compiler.longsums import SHORT, block_terms, cut, is_long
 from graphgrad.compiler.pen import Pen
 from graphgrad.compiler.text import LETTERS, Loops, enclosed, index, level, target
 from graphgrad.compiler.views import View, contiguous
 from graphgrad.errors import CompileError
 from graphgrad.graph import Node
+from graphgrad.shapes import size
 
 __all__ = ["Nests"]
 
@@ -31,6 +33,12 @@ class Reduction:
         local_from: all loops from this one on are reduced, so a local variable holds their sum.
         adds: whether the result is combined with what its buffer holds, for an outer loop or
             another block of rows is reduced as well.
+        start: what it begins with: a float64 where vectors are filled number by number, which
+            leaves some numbers of each block to be added one after the other.
+        total: of a long sum, what adds up its blocks: a local, or with `adds` a buffer.
+        begins: the loop inside which it begins, outside of all others: `local_from`, or where a
+            block of a long sum begins.
+        rounds: how many rounds of that loop are a block; 0 for all.
     """
 
     node: Node
@@ -39,6 +47,10 @@ class Reduction:
     name: str
     place: str
     adds: bool
+    start: str
+    total: str = ""
+    begins: int = 0
+    rounds: int = 0
 
 
 class Nests(Pen):
@@ -63,10 +75,16 @@ class Nests(Pen):
         store_strides = loops.strides[len(loads)] if stored else []
         ends = loops.strides[len(loads) + len(stored) :]
         reductions = [self._reduction(n, loops, s) for n, s in zip(reduced, ends, strict=True)]
-        for r in reductions:
-            if r.adds and not self.crosses(r.node):
-                self._initialize(r)
+        if any(r.total for r in reductions):
+            apart = any(1 < s[-1] <= SHORT for s in loops.strides)
+            self._cut(kernel, loops, reductions, apart)
+        whole_sums = [r for r in reductions if r.adds and not self.crosses(r.node)]
+        for r in whole_sums:
+            self._initialize(r)
         self._nest(kernel, loops, loads, load_strides, stored, store_strides, reductions)
+        for r in whole_sums:
+            if r.total:
+                self.end_totals(r.node)
 
     def _is_stored(self, node: Node) -> bool:
         return node in self.plan.start or node in self.outs or node in self.plan.shares
@@ -79,9 +97,28 @@ class Nests(Pen):
         adds = k == len(loops.sizes) or any(strides[q] == 0 for q in range(k))
         crosses = self.crosses(node)
         place = f"{name}_part_" if crosses else name
-        return Reduction(node, strides, k, f"{name}_sum_", place, adds or crosses)
+        total = self.total(node) if is_long(node) else ""
+        start = self.start_of(node)
+        adds = adds or crosses
+        return Reduction(node, strides, k, f"{name}_sum_", place, adds, start, total, k)
+
+    def _cut(
+        self, kernel: Kernel, loops: Loops, reductions: Sequence[Reduction], apart: bool
+    ) -> None:
+        """Cut the loops that long sums run over into blocks."""
+        fast = set(self.forms) if self.math == "fast" and _in_float32(kernel) else set()
+        here, in_memory = block_terms(kernel.nodes, loops.sizes[-1], apart, fast)
+        for r in (r for r in reductions if r.total):
+            local = r.local_from < len(loops.sizes)
+            first = r.local_from if local else 0
+            over = [k for k, s in enumerate(r.strides) if s == 0 and k >= first]
+            r.start = "float64(0)" if apart else r.start
+            r.begins, r.rounds = cut(loops.sizes, over, here if local else in_memory)
 
     def _initialize(self, r: Reduction) -> None:
+        if r.total:
+            self.begin_totals(r.node)
+            return
         low, high = self.share(max(r.node.size, 1))
         self.emit(1, f"for i in range({low}, {high}):")
         self.emit(2, f"{r.place}[i] = {self.start_of(r.node)}")
@@ -113,11 +150,17 @@ class Nests(Pen):
                 if level(load_strides[x]) == k:
                     local[x] = self._load(view, load_strides[x], k, depth, overwritten)
             for r in reductions:
-                if r.local_from == k < depth:
-                    self.emit(1 + k, f"{r.name} = {self.start_of(r.node)}")
+                if r.total and not r.adds and r.local_from == k:
+                    self.emit(1 + k, f"{r.total} = float64(0)")
+            self._begin([r for r in reductions if r.begins == k and not r.rounds], k, loops)
             if k < depth:
                 low, high = self.share(loops.sizes[k]) if k == 0 else ("0", str(loops.sizes[k]))
                 ends = high if low == "0" else f"{low}, {high}"
+                if cut_here := [r for r in reductions if r.begins == k and r.rounds]:
+                    rounds = min(r.rounds for r in cut_here)
+                    ends = self.blocks(1 + k, LETTERS[k], (low, high), rounds)
+                    self.indent += 1
+                    self._begin(cut_here, k, loops)
                 self.emit(1 + k, f"for {LETTERS[k]} in range({ends}):")
         for node in kernel.nodes:
             if node.primitive.kind != "map":
@@ -131,9 +174,13 @@ class Nests(Pen):
         for r in reductions:
             self._accumulate(r, local[r.node.inputs[0]], 1 + depth, depth)
         for k in reversed(range(depth)):
+            if cut_here := [r for r in reductions if r.begins == k and r.rounds]:
+                self._finish(cut_here, k, loops)
+                self.indent -= 1
+            self._finish([r for r in reductions if r.begins == k and not r.rounds], k, loops)
             for r in reductions:
-                if r.local_from == k:
-                    self._finish(r, 1 + k)
+                if r.total and not r.adds and r.local_from == k:
+                    self.emit(1 + k, f"{r.place}[{index(r.strides[:k])}] = {r.total}")
 
     def _load(
         self, view: View, strides: Sequence[int], at: int, depth: int, overwritten: set[Node]
@@ -155,10 +202,29 @@ class Nests(Pen):
             entry = f"{r.place}[{index(r.strides)}]"
             self.emit(inner, f"{entry} = {self.combined(r.node, entry, value)}")
 
-    def _finish(self, r: Reduction, depth: int) -> None:
-        entry = f"{r.place}[{index(r.strides[: r.local_from])}]"
-        value = self.combined(r.node, entry, r.name) if r.adds else r.name
-        self.emit(depth, f"{entry} = {value}")
+    def _begin(self, reductions: Sequence[Reduction], k: int, loops: Loops) -> None:
+        """Write what reductions that begin inside loop k begin with."""
+        for r in reductions:
+            if r.local_from < len(loops.sizes):
+                self.emit(1 + k, f"{r.name} = {r.start}")
+            elif r.total:
+                base, count = index(r.strides[:k]), _entries(r, k, loops)
+                self.afresh(1 + k, r.place, base, count, r.node.dtype.name)
+
+    def _finish(self, reductions: Sequence[Reduction], k: int, loops: Loops) -> None:
+        """Write where reductions, or the blocks of them, that began inside loop k go."""
+        for r in reductions:
+            at = index(r.strides[: r.local_from])
+            if r.local_from == len(loops.sizes):
+                if r.total:
+                    base, count = index(r.strides[:k]), _entries(r, k, loops)
+                    self.add_up(1 + k, r.node, r.place, base, count)
+            elif r.total:
+                self.emit(1 + k, f"{r.total}{f'[{at}]' if r.adds else ''} += {r.name}")
+            else:
+                entry = f"{r.place}[{at}]"
+                value = self.combined(r.node, entry, r.name) if r.adds else r.name
+                self.emit(1 + k, f"{entry} = {value}")
 
     def combined(self, node: Node, so_far: str, value: str) -> str:
         """Return the text of what a reduction makes of two values."""
@@ -182,3 +248,13 @@ class Nests(Pen):
                         for k, v in settings.items()}  # fmt: skip
         text = code.format(*operands, **settings)
         return text[1:-1] if enclosed(text) else text
+
+
+def _entries(r: Reduction, k: int, loops: Loops) -> int:
+    """Return how many results, side by side, the loops from number k on add to."""
+    return size(tuple(n for n, s in zip(loops.sizes[k:], r.strides[k:], strict=True) if s))
+
+
+def _in_float32(kernel: Kernel) -> bool:
+    nodes = {x for n in kernel.nodes for x in (n, *n.inputs)}
+    return all(n.dtype is not dtypes.FLOAT64 for n in nodes)

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import bisect
 import heapq
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from graphgrad.compiler.fuse import Fused, Kernel
+from graphgrad.compiler.longsums import is_summed_in_memory
 from graphgrad.compiler.program import Program
 from graphgrad.compiler.regions import Region, Schedule, aligned, reads
 from graphgrad.compiler.views import View
-from graphgrad.dtypes import Dtype
+from graphgrad.dtypes import FLOAT64, Dtype
 from graphgrad.graph import Node
 
 __all__ = ["Plan", "outside", "plan"]
@@ -40,6 +41,7 @@ class Plan:
             only its rows need), where the first thread's is, and how far to the next.
         sums: where the sums over rows of a region are. In the end those of the first part are
             the sums of all.
+        totals: of long sums, what `shares` says of them, of the float64 that add up their blocks.
     """
 
     start: dict[Node, int]
@@ -48,6 +50,7 @@ class Plan:
     in_place: dict[Node, Node]
     shares: dict[Node, tuple[int, int]] = field(default_factory=dict)
     sums: list[Shares] = field(default_factory=list)
+    totals: dict[Node, tuple[int, int]] = field(default_factory=dict)
 
 
 @dataclass
@@ -59,12 +62,16 @@ class Shares:
     Attributes:
         nodes: where they are in a part's share.
         step: entries of a share. The first thread's begins at `start`, the others' follow.
+        totals: whether they add up the blocks of long sums.
+        together: whether the parts' are added up when all have been made.
     """
 
     region: Region
     dtype: Dtype
     nodes: dict[Node, int]
     step: int
+    totals: bool = False
+    together: bool = False
     start: int = 0
 
 
@@ -74,16 +81,19 @@ def plan(program: Program, fused: Fused, times: Schedule) -> Plan:
     in_place = _in_place(program, fused, times)
     elsewhere = {*program.inputs, *in_place, *outside(program, fused)}
     found = Plan({}, {}, life, in_place)
-    for dtype in sorted({n.dtype for n in (*fused.stored, *times.crossing)}, key=str):
+    apart = {n for n in times.crossing if n not in times.totals}
+    homes = set(times.totals.values())
+    sharing = [r for r in times.regions if not r.whole or r in homes]
+    dtypes = {n.dtype for n in (*fused.stored, *times.crossing)}
+    for dtype in sorted(dtypes | {FLOAT64} if times.totals else dtypes, key=str):
         wanted = [
             _Buffer(n, n.size, life[n])
             for n in fused.stored
             if n.dtype is dtype and n not in elsewhere
-            and n not in times.private and n not in times.crossing
+            and n not in times.private and n not in apart
         ]  # fmt: skip
-        for region in (r for r in times.regions if not r.whole):
-            groups = _side_by_side(region, dtype, times), _workspace(region, dtype, life, times)
-            for group in (g for g in groups if g.nodes):
+        for region in sharing:
+            for group in _groups(region, dtype, life, times):
                 size, span = group.step * region.parts, _life(group, life, times)
                 wanted.append(_Buffer(group, size, span))
         found.sizes[dtype] = _pack(wanted, dtype)
@@ -93,18 +103,46 @@ def plan(program: Program, fused: Fused, times: Schedule) -> Plan:
                 continue
             b.thing.start = b.start
             for n, at in b.thing.nodes.items():
-                found.shares[n] = (b.start + at, b.thing.step)
-                if n in times.crossing and n not in elsewhere:
+                shares = found.totals if b.thing.totals else found.shares
+                shares[n] = (b.start + at, b.thing.step)
+                if n in apart and n not in elsewhere:
                     found.start[n] = b.start + at
-            if next(iter(b.thing.nodes)) in times.crossing:
+            if b.thing.together:
                 found.sums.append(b.thing)
     found.start.update({new: found.start[v] for new, v in in_place.items()})
     return found
 
 
-def _side_by_side(region: Region, dtype: Dtype, times: Schedule) -> Shares:
-    """Return the sums over rows of a region, those that begin with the same number together."""
+def _groups(
+    region: Region, dtype: Dtype, life: dict[Node, tuple[int, int] | None], times: Schedule
+) -> Iterator[Shares]:
+    """Yield what each part of a region has its own of, of one type."""
     mine = [n for n, home in times.crossing.items() if home is region and n.dtype is dtype]
+    long = [n for n in mine if n in times.totals]
+    at_once = [
+        n for k in region.kernels for n in k.nodes
+        if n in long and (k.kind == "matmul" or is_summed_in_memory(n))
+    ]  # fmt: skip
+    totals = [n for n, home in times.totals.items() if home is region and dtype is FLOAT64]
+    groups = [
+        _side_by_side(region, dtype, [n for n in mine if n not in times.totals], together=True),
+        _side_by_side(region, dtype, at_once),
+        _side_by_side(region, dtype, [n for n in totals if n in times.crossing], True, True),
+        _side_by_side(region, dtype, [n for n in totals if n not in times.crossing], True),
+    ]
+    if not region.whole:
+        groups.append(_workspace(region, dtype, life, times))
+    yield from (g for g in groups if g.nodes)
+
+
+def _side_by_side(
+    region: Region,
+    dtype: Dtype,
+    mine: list[Node],
+    totals: bool = False,
+    together: bool = False,
+) -> Shares:
+    """Return sums of a region side by side, those that begin with the same number together."""
     mine.sort(key=lambda n: (str(n.primitive.combine), n.serial))
     line, at = ALIGNMENT // dtype.itemsize, 0
     nodes: dict[Node, int] = {}
@@ -113,7 +151,7 @@ def _side_by_side(region: Region, dtype: Dtype, times: Schedule) -> Shares:
             at = -(-at // line) * line
         nodes[n] = at
         at += max(n.size, 1)
-    return Shares(region, dtype, nodes, -(-at // line) * line)
+    return Shares(region, dtype, nodes, -(-at // line) * line, totals, together)
 
 
 def _workspace(
@@ -132,6 +170,8 @@ def _life(
     group: Shares, life: dict[Node, tuple[int, int] | None], times: Schedule
 ) -> tuple[int, int] | None:
     """Return when a group is needed: in all of its region, for parts run at different speeds."""
+    if group.totals:
+        return times.span(group.region)
     spans = [times.span(group.region), *(life[n] for n in group.nodes)]
     known = [span for span in spans if span is not None]
     if len(known) < len(spans):

@@ -11,13 +11,15 @@ from graphgrad.compiler.fuse import Fused, Kernel
 from graphgrad.compiler.memory import Plan, outside
 from graphgrad.compiler.program import Program
 from graphgrad.compiler.regions import Region, Schedule
-from graphgrad.compiler.text import RESERVED, times
+from graphgrad.compiler.text import RESERVED, join, times
 from graphgrad.graph import Node
 
 __all__ = ["Pen"]
 
 _OURS = re.compile(r"(group|result|tile|copy|add)_?\d.*")
 """Names that the text makes with a number; its others end in an underscore, as no user's does."""
+LARGEST = "0xFFFFFFFFFFFF"
+"""No index is larger."""
 
 
 @dataclass
@@ -127,3 +129,44 @@ class Pen:
     def crosses(self, node: Node) -> bool:
         """Return whether a result sums over rows of which only some are being worked on."""
         return self.cut and self.schedule.crossing.get(node) is self.region
+
+    # -- blocks of long sums -------------------------------------------------------------------
+
+    def total(self, node: Node) -> str:
+        """Return the name of what adds up the blocks of a long sum."""
+        return f"{self.name(node)}_total_"
+
+    def blocks(self, depth: int, letter: str, ends: tuple[str, str], rounds: int) -> str:
+        """Write the head of a loop over blocks of a loop, and return the ends of a block.
+
+        The text says what LLVM could not find out, but needs to know before it makes vectors of
+        numbers that stand apart: an index is not negative, and runs no further than the block.
+        """
+        low, high = ends
+        first = f"{letter.rstrip('_')}_block_"
+        self.emit(depth, f"for {first} in range({low}, {high}, {rounds}):")
+        self.emit(depth + 1, f"{first} &= {LARGEST}  # not negative")
+        return f"{first}, {first} + min({rounds}, {high} - {first})"
+
+    def afresh(self, depth: int, place: str, base: str, count: int, kind: str) -> None:
+        """Write that the sums of a block, which are in memory, begin."""
+        self.emit(depth, f"for entry_ in range({count}):")
+        self.emit(depth + 1, f"{place}[{join(base, 'entry_')}] = {kind}(0)")
+
+    def add_up(self, depth: int, node: Node, place: str, base: str, count: int) -> None:
+        """Write that the sums of a block, which are in memory, are added to those of others."""
+        at = join(base, "entry_")
+        self.emit(depth, f"for entry_ in range({count}):")
+        self.emit(depth + 1, f"{self.total(node)}[{at}] += {place}[{at}]")
+
+    def begin_totals(self, node: Node) -> None:
+        """Write that the sums of blocks begin."""
+        low, high = self.share(node.size)
+        self.emit(1, f"for i in range({low}, {high}):")
+        self.emit(2, f"{self.total(node)}[i] = float64(0)")
+
+    def end_totals(self, node: Node) -> None:
+        """Write that what the blocks came to is the result."""
+        low, high = self.share(node.size)
+        self.emit(1, f"for i in range({low}, {high}):")
+        self.emit(2, f"{self.name(node)}[i] = {self.total(node)}[i]")

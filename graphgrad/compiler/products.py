@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from graphgrad import dtypes
+from graphgrad.compiler.longsums import FEW, LONG, MANY, cut, is_long
 from graphgrad.compiler.pen import Pen
 from graphgrad.compiler.regions import SMALL_PRODUCT
 from graphgrad.compiler.text import Loops, index, join, times
@@ -56,13 +57,24 @@ class Products(Pen):
         a, b = a.broadcast((*batch, m, k)), b.broadcast((*batch, k, n))
         steps = contiguous(node.shape)[:-2] if out is node else (0,) * len(batch)
         loops = Loops.over(batch, [a.strides[:-2], b.strides[:-2], steps])
+        long = out is not node and is_long(out)
         if out is not node and not self.crosses(out):
-            self.emit(1, f"for i in range({out.size}):")
-            self.emit(2, f"{self.name(out)}[i] = {node.dtype.name}(0)")
+            if long:
+                self.begin_totals(out)
+            else:
+                self.emit(1, f"for i in range({out.size}):")
+                self.emit(2, f"{self.name(out)}[i] = {node.dtype.name}(0)")
         letters = [f"b{q}_" for q in range(len(loops.sizes))]
+        begins, rounds = cut(loops.sizes, range(len(letters)), FEW) if long else (-1, 0)
         for q, (letter, count) in enumerate(zip(letters, loops.sizes, strict=True)):
-            low, high = self.share(count) if q == 0 else ("0", str(count))
-            self.emit(1 + q, f"for {letter} in range({low}, {high}):")
+            ends = self.share(count) if q == 0 else ("0", str(count))
+            text = ", ".join(ends)
+            if q == begins:
+                if rounds:
+                    text = self.blocks(1 + q, letter, ends, rounds)
+                    self.indent += 1
+                self.afresh(1 + q, self.written(out), "0", out.size, out.dtype.name)
+            self.emit(1 + q, f"for {letter} in range({text}):")
         left, right, result = (
             index(s, o, letters)
             for s, o in zip(loops.strides, (a.offset, b.offset, 0), strict=True)
@@ -81,6 +93,11 @@ class Products(Pen):
             self._blas(node, factors, rows, ("low", "high") if columns else ("0", str(n)), k, depth)
         else:
             self._small(node, factors, rows, (m, n, k), depth)
+        if long:
+            self.add_up(1 + begins, out, self.written(out), "0", out.size)
+            self.indent -= rounds > 0
+            if not self.crosses(out):
+                self.end_totals(out)
 
     def _at_once(self, m: int) -> int:
         """Return how many of a product's rows are in one block."""
@@ -157,10 +174,21 @@ class Products(Pen):
         self.emit(depth + 1, f"for j in range({n}):")
         start = out.entry("i", "j") if self.more else f"{node.dtype.name}(0)"
         self.emit(depth + 2, f"{total} = {start}")
-        self.emit(depth + 2, f"for k in range({k}):")
+        ends, deep = str(k), depth + 2
+        long, inner = k > LONG and dtypes.is_float(node.dtype), total
+        if long:
+            inner = self.local(f"{out.name}_block")
+            self.lines[-1] = self.lines[-1].replace(start, f"float64({start})")
+            terms = MANY if left.across == right.across == 1 else FEW
+            ends = self.blocks(deep, "k", ("0", ends), terms)
+            deep += 1
+            self.emit(deep, f"{inner} = {node.dtype.name}(0)")
+        self.emit(deep, f"for k in range({ends}):")
         product = f"{left.entry('i', 'k')} * {right.entry('j', 'k')}"
-        add = f"add({total}, {product})" if dtypes.is_float(node.dtype) else f"{total} + {product}"
-        self.emit(depth + 3, f"{total} = {add}")
+        add = f"add({inner}, {product})" if dtypes.is_float(node.dtype) else f"{inner} + {product}"
+        self.emit(deep + 1, f"{inner} = {add}")
+        if long:
+            self.emit(deep, f"{total} += {inner}")
         self.emit(depth + 2, f"{out.entry('i', 'j')} = {total}")
 
     def _packed(self, node: Node, right: Factor, n: int, k: int, depth: int) -> Factor:
@@ -248,10 +276,15 @@ class Products(Pen):
     ) -> None:
         left, right, out = factors
         self.tiles.add(size)
+        at, count, more = "0", str(k), str(self.more)
+        if k > LONG:
+            self.emit(depth, f"for k in range(0, {k}, {4 * FEW}):")
+            at, count, more = "k", f"min({4 * FEW}, {k} - k)", more if self.more else "k > 0"
+            depth += 1
         self.emit(
             depth,
-            f"tile{size[0]}x{size[1]}({k}, "
-            f"{left.name}, {left.place(i, '0')}, {left.along}, {left.across}, "
-            f"{right.name}, {right.place(j, '0')}, {right.across}, "
-            f"{out.name}, {out.place(i, j)}, {out.along}, {self.more})",
+            f"tile{size[0]}x{size[1]}({count}, "
+            f"{left.name}, {left.place(i, at)}, {left.along}, {left.across}, "
+            f"{right.name}, {right.place(j, at)}, {right.across}, "
+            f"{out.name}, {out.place(i, j)}, {out.along}, {more})",
         )

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from graphgrad.compiler.fuse import Fused, Kernel
+from graphgrad.compiler.longsums import is_interrupted, is_long
 from graphgrad.compiler.program import Program
 from graphgrad.compiler.views import View, places
 from graphgrad.graph import Node
@@ -64,6 +65,7 @@ class Schedule:
         rows: for each kernel the number of rows it can be cut into; 0 when it cannot be.
         crossing: results that sum over rows, of regions that cut them.
         private: results that nobody reads outside the rows and the region they are made in.
+        totals: long sums whose blocks are added up in memory, and the regions they are made in.
         time: when each kernel runs, as a number that grows from kernel to kernel.
     """
 
@@ -71,6 +73,7 @@ class Schedule:
     rows: dict[Kernel, int] = field(default_factory=dict)
     crossing: dict[Node, Region] = field(default_factory=dict)
     private: dict[Node, Region] = field(default_factory=dict)
+    totals: dict[Node, Region] = field(default_factory=dict)
     time: dict[Kernel, int] = field(default_factory=dict)
 
     def span(self, region: Region) -> tuple[int, int]:
@@ -86,7 +89,7 @@ def schedule(program: Program, fused: Fused, threads: int) -> Schedule:
     rows = {k: rows_of(k, fused, common) for k in kernels}
     whole = sum(map(_work, kernels))
     if threads == 1 or whole < SHARED_WORK:
-        return _timed(Schedule([Region([k]) for k in kernels], rows))
+        return _finished(Schedule([Region([k]) for k in kernels], rows))
     wide = {k for k in kernels if _is_wide(k, threads)}
     rows.update(dict.fromkeys(wide, 0))
     plan = Schedule(_regions(kernels, rows, wide, fused), rows)
@@ -111,7 +114,7 @@ def schedule(program: Program, fused: Fused, threads: int) -> Schedule:
             made = [n for k in region.kernels for n in crossing(k)]
             plan.crossing.update(dict.fromkeys(made, region))
     plan.private = _private(program, plan, fused)
-    return _timed(plan)
+    return _finished(plan)
 
 
 def crossing(kernel: Kernel) -> list[Node]:
@@ -317,7 +320,12 @@ def _private(program: Program, plan: Schedule, fused: Fused) -> dict[Node, Regio
     return found
 
 
-def _timed(plan: Schedule) -> Schedule:
+def _finished(plan: Schedule) -> Schedule:
+    for region in plan.regions:
+        for kernel in region.kernels:
+            for n in filter(is_long, kernel.nodes):
+                if n in plan.crossing or kernel.kind == "matmul" or is_interrupted(n):
+                    plan.totals[n] = region
     order = [k for region in plan.regions for k in region.kernels]
     plan.time = {kernel: now for now, kernel in enumerate(order)}
     return plan

@@ -9,6 +9,7 @@ from graphgrad.compiler.loops import Nests
 from graphgrad.compiler.memory import Shares
 from graphgrad.compiler.regions import Region
 from graphgrad.compiler.text import ARENAS, times
+from graphgrad.dtypes import FLOAT64
 from graphgrad.graph import Node
 
 __all__ = ["Parts"]
@@ -35,7 +36,8 @@ class Parts(Nests):
         """Write where buffers are, and where this part's own are."""
         own = [n for n in nodes if self.crosses(n)]
         self._views(depth, [n for n in nodes if n not in own])
-        for n in own:
+        self._totals(depth, own)
+        for n in (n for n in own if n in self.plan.shares):
             start, step = self.plan.shares[n]
             view = f"view({ARENAS[n.dtype]}, {start} + {step}*part, {max(n.size, 1)})"
             self.emit(depth, f"{self.name(n)}_part_ = {view}  # {n.dtype.name}{list(n.shape)}")
@@ -50,15 +52,32 @@ class Parts(Nests):
                 begin, count = self.plan.start[n], max(n.size, 1)
                 view = f"view({ARENAS[n.dtype]}, {begin}, {count})"
                 self.emit(depth, f"{self.name(n)} = {view}  # {n.dtype.name}{list(n.shape)}")
+        self._totals(depth, nodes)
+
+    def _totals(self, depth: int, nodes: Iterable[Node]) -> None:
+        """Write where the blocks of long sums are added up."""
+        for n in self.summed_here(nodes):
+            start, step = self.plan.totals[n]
+            at = f"{start} + {step}*part" if self.cut else start
+            view = f"view({ARENAS[FLOAT64]}, {at}, {max(n.size, 1)})"
+            self.emit(depth, f"{self.total(n)} = {view}  # float64{list(n.shape)}")
+
+    def summed_here(self, nodes: Iterable[Node]) -> list[Node]:
+        """Return the nodes that are long sums of the region being written, or of any whole one."""
+        homes = {n: self.schedule.totals.get(n) for n in nodes}
+        anywhere = self.region is None
+        return [n for n, r in homes.items() if r and (r is self.region or (r.whole and anywhere))]
 
     def _begin_sums(self, region: Region) -> None:
         """Begin this part's own sums over rows."""
         for group in (g for g in self.plan.sums if g.region is region):
             at = f"{group.start} + {group.step}*part"
-            self.emit(1, f"sums_ = view({ARENAS[group.dtype]}, {at}, {group.step})")
+            sums = "totals_" if group.totals else "sums_"
+            self.emit(1, f"{sums} = view({ARENAS[group.dtype]}, {at}, {group.step})")
             for (first, last), nodes in _runs(group):
                 self.emit(1, f"for i in range({first}, {last}):")
-                self.emit(2, f"sums_[i] = {self.start_of(nodes[0])}")
+                start = "float64(0)" if group.totals else self.start_of(nodes[0])
+                self.emit(2, f"{sums}[i] = {start}")
 
     def _own_rows(self, depth: int, n: Node) -> None:
         """Write where a part's own rows of a buffer are, as if the buffer were whole."""
@@ -74,16 +93,18 @@ class Parts(Nests):
         outer, self.lines = self.lines, []
         for group in (g for g in self.plan.sums if g.region is region):
             count = f"{group.start}, {group.step * region.parts}"
-            self.emit(1, f"sums_ = view({ARENAS[group.dtype]}, {count})  # of all parts")
+            sums = "totals_" if group.totals else "sums_"
+            self.emit(1, f"{sums} = view({ARENAS[group.dtype]}, {count})  # of all parts")
             self.emit(1, f"for part in range(1, {region.parts}):")
             for (first, last), nodes in _runs(group):
                 self.emit(2, f"for i in range({first}, {last}):")
-                value = self.combined(nodes[0], "sums_[i]", f"sums_[{group.step}*part + i]")
-                self.emit(3, f"sums_[i] = {value}")
+                other = f"{sums}[{group.step}*part + i]"
+                value = self.combined(nodes[0], f"{sums}[i]", other)
+                self.emit(3, f"{sums}[i] = {value}")
             for n, at in group.nodes.items():
-                if n in self.outs:
+                if n in self.outs or group.totals:
                     self.emit(1, f"for i in range({max(n.size, 1)}):")
-                    self.emit(2, f"{self.name(n)}[i] = sums_[{at} + i]")
+                    self.emit(2, f"{self.name(n)}[i] = {sums}[{at} + i]")
         found, self.lines, self.indent = self.lines, outer, 0
         return found
 

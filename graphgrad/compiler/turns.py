@@ -8,6 +8,7 @@ such a case: its windows are a transposed view of the image, and its gradient is
 
 from __future__ import annotations
 
+from graphgrad.compiler.longsums import is_long
 from graphgrad.graph import Node, apply
 from graphgrad.ops.shape import broadcast_to, reshape, transpose
 from graphgrad.shapes import Shape
@@ -27,17 +28,20 @@ def turned_out(node: Node) -> Node | None:
     """
     if node.primitive.kind == "map":
         return _of_map(node)
-    if node.primitive.kind == "reduce" and (axes := _axes(node.inputs[0])):
+    if node.primitive.kind == "reduce" and (axes := _axes(node.inputs[0], is_long(node))):
         return _of_reduction(node, axes)
     return None
 
 
-def _axes(x: Node) -> Shape:
-    """Return how a node transposes an array that lies in order; () when it does not."""
+def _axes(x: Node, anyhow: bool = False) -> Shape:
+    """Return how a node transposes an array that lies in order; () when it does not.
+
+    The last axis must stay where it is, but for long sums: summing row by row is always better.
+    """
     if x.primitive is not transpose or x.inputs[0].primitive is broadcast_to:
         return ()
     axes: Shape = x.settings["axes"]
-    return axes if axes[-1] == len(axes) - 1 else ()
+    return axes if anyhow or axes[-1] == len(axes) - 1 else ()
 
 
 def _of_map(node: Node) -> Node | None:

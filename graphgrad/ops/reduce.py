@@ -261,7 +261,7 @@ def _logsumexp(x: Any, axis: shapes.Shape, keepdims: bool) -> Any:
 
 def _shifted(x: Any, axis: shapes.Shape, keepdims: bool) -> Any:
     if builtins.any(x.shape[k] == 0 for k in axis):
-        return None
+        return sum(x, axis, keepdims) - math.inf
     top = max(x, axis, keepdims=True)
     # Infinite shifts would give inf - inf; without a shift, exp gives what the limit is.
     top = where(abs(top) < math.inf, top, 0)

@@ -22,7 +22,8 @@ from dataclasses import dataclass, replace
 from graphgrad import dtypes
 from graphgrad.compiler.cuda import blas
 from graphgrad.compiler.cuda.blas import Call, Product, product_of
-from graphgrad.compiler.fuse import SUM, Fused, is_literal
+from graphgrad.compiler.fuse import Fused, is_literal
+from graphgrad.compiler.longsums import SUM
 from graphgrad.compiler.program import Program
 from graphgrad.compiler.views import View, contiguous
 from graphgrad.graph import Node, by_serial
