@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numba import types
 
 import graphgrad as gg
 from graphgrad.compiler import cpu, regions
@@ -308,13 +307,13 @@ def test_new_values_of_every_type_and_none_at_all(target, dtype):
     assert f(1.0) == []
 
 
-def test_many_inputs_share_one_compilation_of_what_they_need():
-    """Literal sizes were types of their own, so a hundred inputs took seconds to compile."""
-    xs = [gg.var(f"x{k}", shape=(k,), dtype="float32") for k in range(1, 6)]
+def test_inputs_of_one_size_share_a_compilation_of_what_they_need():
+    """The place of each was a type of its own, so a hundred inputs took seconds to compile."""
+    batch = load(HELPERS).batch
+    before = set(batch.signatures)
+    xs = [gg.var(f"x{k}", shape=(5, 7, 11), dtype="float32") for k in range(6)]
     gg.compile([gg.sum(x) for x in xs], xs)(*[np.ones(x.shape) for x in xs])
-    signatures = load(HELPERS).batch.signatures
-    assert signatures
-    assert not any(isinstance(kind, types.Literal) for given in signatures for kind in given)
+    assert len(set(batch.signatures) - before) <= 1
 
 
 @each_target

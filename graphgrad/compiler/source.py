@@ -275,9 +275,9 @@ class Writer(Functions, Products, Singles):
         for k, n in enumerate(self.program.inputs):
             at, lead = SLOTS + PER_INPUT * k, n.shape[0] if n.shape else 1
             width = n.size // max(lead, 1)
-            # as literals, each would have a compilation of `batch` of its own
-            sizes = ", ".join(f"int64({k})" for k in (lead, width))
-            call = f"batch(addresses, int64({at}), at_step, {sizes}, {_type(n.dtype)})"
+            # as a literal, `at` would give each input a compilation of `batch` of its own; the
+            # sizes do so on purpose
+            call = f"batch(addresses, int64({at}), at_step, {lead}, {width}, {_type(n.dtype)})"
             self._now(2, n, call)
         for k, n in enumerate(self.program.outputs):
             now = self._slots() - 1 - k
