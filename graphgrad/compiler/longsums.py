@@ -24,8 +24,6 @@ FEW = 64
 """Numbers of a block that are added one after the other."""
 MANY = 1024
 """Numbers of a block in a loop that becomes vectors: each of some 64 lanes adds up a few."""
-PAIR = 2
-"""An inner loop so short vanishes, and the one around it becomes vectors."""
 SHORT = 16
 """An inner loop shorter than that makes clumsy vectors, and so do numbers less far apart."""
 _FUNCTION = re.compile(r"\b([a-z]\w*)\(|\*\*")
@@ -77,7 +75,9 @@ def cut(sizes: Sequence[int], over: Sequence[int], terms: int) -> tuple[int, int
     return over[0], 0
 
 
-def block_terms(nodes: Sequence[Node], size: int, apart: bool, fast: set[str]) -> tuple[int, int]:
+def block_terms(
+    nodes: Sequence[Node], size: int, apart: bool, writes: bool, fast: set[str]
+) -> tuple[int, int]:
     """Return how many numbers of a loop a block is made of: of sums in registers, and in memory.
 
     A loop that becomes vectors needs longer blocks to be quick, and each lane of a vector adds up
@@ -86,7 +86,9 @@ def block_terms(nodes: Sequence[Node], size: int, apart: bool, fast: set[str]) -
     Args:
         nodes: what a loop computes.
         size: of its innermost axis.
-        apart: whether numbers that follow each other along it stand apart in memory.
+        apart: whether numbers that follow each other along it stand apart.
+        writes: whether entries of arrays are written or summed in it, which can keep outer loops
+            from becoming vectors.
         fast: functions that become vectors.
     """
     known = fast | _INSTRUCTIONS
@@ -94,8 +96,6 @@ def block_terms(nodes: Sequence[Node], size: int, apart: bool, fast: set[str]) -
     plain = all(name in known for code in codes for name in _FUNCTION.findall(code))
     if not plain or any(n.primitive.combine not in (None, SUM) for n in nodes):
         return FEW, FEW
-    if size <= PAIR:
-        return MANY, 4 * FEW
-    if any(n.primitive.kind == "reduce" and is_summed_in_memory(n) for n in nodes):
-        return max(FEW, min(16 * size, 4 * MANY)), FEW
+    if writes and size < MANY:
+        return max(FEW, min((16 if size < FEW else 8) * size, 4 * MANY)), FEW
     return (4 * MANY if apart or size < SHORT else MANY), FEW

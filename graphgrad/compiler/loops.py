@@ -10,7 +10,7 @@ from typing import ClassVar
 from graphgrad import dtypes
 from graphgrad.compiler.fastmath import FAST
 from graphgrad.compiler.fuse import Kernel, is_literal
-from graphgrad.compiler.longsums import SHORT, block_terms, cut, is_long
+from graphgrad.compiler.longsums import MANY, SHORT, block_terms, cut, is_long, is_summed_in_memory
 from graphgrad.compiler.pen import Pen
 from graphgrad.compiler.text import LETTERS, Loops, enclosed, index, level, target
 from graphgrad.compiler.views import View, contiguous
@@ -77,7 +77,8 @@ class Nests(Pen):
         reductions = [self._reduction(n, loops, s) for n, s in zip(reduced, ends, strict=True)]
         if any(r.total for r in reductions):
             apart = any(1 < s[-1] <= SHORT for s in loops.strides)
-            self._cut(kernel, loops, reductions, apart)
+            writes = bool(stored) or any(is_summed_in_memory(n) for n in reduced)
+            self._cut(kernel, loops, reductions, (apart, writes))
         whole_sums = [r for r in reductions if r.adds and not self.crosses(r.node)]
         for r in whole_sums:
             self._initialize(r)
@@ -103,17 +104,24 @@ class Nests(Pen):
         return Reduction(node, strides, k, f"{name}_sum_", place, adds, start, total, k)
 
     def _cut(
-        self, kernel: Kernel, loops: Loops, reductions: Sequence[Reduction], apart: bool
+        self,
+        kernel: Kernel,
+        loops: Loops,
+        reductions: Sequence[Reduction],
+        memory: tuple[bool, bool],
     ) -> None:
-        """Cut the loops that long sums run over into blocks."""
+        """Cut the loops that long sums run over into blocks; for `memory` see `block_terms`."""
         fast = set(self.forms) if self.math == "fast" and _in_float32(kernel) else set()
-        here, in_memory = block_terms(kernel.nodes, loops.sizes[-1], apart, fast)
+        here, in_memory = block_terms(kernel.nodes, loops.sizes[-1], *memory, fast)
         for r in (r for r in reductions if r.total):
             local = r.local_from < len(loops.sizes)
             first = r.local_from if local else 0
             over = [k for k, s in enumerate(r.strides) if s == 0 and k >= first]
-            r.start = "float64(0)" if apart else r.start
-            r.begins, r.rounds = cut(loops.sizes, over, here if local else in_memory)
+            r.start = "float64(0)" if memory[0] else r.start
+            terms = here if local else in_memory
+            if r.node.dtype is dtypes.FLOAT64:  # what adds up the blocks is no better
+                terms = max(terms, MANY)
+            r.begins, r.rounds = cut(loops.sizes, over, terms)
 
     def _initialize(self, r: Reduction) -> None:
         if r.total:

@@ -157,7 +157,42 @@ class Products(Pen):
                 self.lines, self.indent = lines, indent
             else:
                 right = self._packed(node, right, n, k, depth)
-        self._tiles((left, right, out), rows, n, k, 64 // node.dtype.itemsize, depth)
+        vector = 64 // node.dtype.itemsize
+        if k > LONG:
+            self._tiles_of_blocks((left, right, out), rows, (m, n, k), vector, depth)
+        else:
+            self._tiles((left, right, out), rows, n, str(k), vector, depth)
+
+    def _tiles_of_blocks(
+        self,
+        factors: tuple[Factor, Factor, Factor],
+        rows: tuple[str, str],
+        sizes: tuple[int, int, int],
+        vector: int,
+        depth: int,
+    ) -> None:
+        """Write a small product with a long inner sum as a float64 sum of products of blocks."""
+        left, right, out = factors
+        m, n, k = sizes
+        total = self.local(f"{out.name}_total")
+        entries = f"for entry_ in range({times(n, rows[0])}, {times(n, rows[1])}):"
+        entry = f"{out.name}[{join(out.at, 'entry_')}]"
+        self.emit(depth, f"{total} = np.empty({m * n}, float64)")
+        self.emit(depth, entries)
+        self.emit(depth + 1, f"{total}[entry_] = {entry if self.more else 'float64(0)'}")
+        more, self.more = self.more, 0
+        self.emit(depth, f"for k in range(0, {k}, {FEW}):")
+        left, right = (
+            Factor(f.name, join(f.at, times(f.across, "k")), f.along, f.across)
+            for f in (left, right)
+        )
+        count = f"min({FEW}, {k} - k)"
+        self._tiles((left, right, out), rows, n, count, vector, depth + 1)
+        self.more = more
+        self.emit(depth + 1, entries)
+        self.emit(depth + 2, f"{total}[entry_] += {entry}")
+        self.emit(depth, entries)
+        self.emit(depth + 1, f"{entry} = {total}[entry_]")
 
     def _plain(
         self,
@@ -218,7 +253,7 @@ class Products(Pen):
         factors: tuple[Factor, Factor, Factor],
         rows: tuple[str, str],
         n: int,
-        k: int,
+        k: str,
         vector: int,
         depth: int,
     ) -> None:
@@ -243,7 +278,7 @@ class Products(Pen):
         rows: tuple[str, str],
         j: str,
         size: tuple[int, int],
-        k: int,
+        k: str,
         depth: int,
     ) -> None:
         tall, width = size
@@ -271,20 +306,15 @@ class Products(Pen):
         i: str,
         j: str,
         size: tuple[int, int],
-        k: int,
+        k: str,
         depth: int,
     ) -> None:
         left, right, out = factors
         self.tiles.add(size)
-        at, count, more = "0", str(k), str(self.more)
-        if k > LONG:
-            self.emit(depth, f"for k in range(0, {k}, {4 * FEW}):")
-            at, count, more = "k", f"min({4 * FEW}, {k} - k)", more if self.more else "k > 0"
-            depth += 1
         self.emit(
             depth,
-            f"tile{size[0]}x{size[1]}({count}, "
-            f"{left.name}, {left.place(i, at)}, {left.along}, {left.across}, "
-            f"{right.name}, {right.place(j, at)}, {right.across}, "
-            f"{out.name}, {out.place(i, j)}, {out.along}, {more})",
+            f"tile{size[0]}x{size[1]}({k}, "
+            f"{left.name}, {left.place(i, '0')}, {left.along}, {left.across}, "
+            f"{right.name}, {right.place(j, '0')}, {right.across}, "
+            f"{out.name}, {out.place(i, j)}, {out.along}, {self.more})",
         )

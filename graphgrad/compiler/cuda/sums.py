@@ -17,6 +17,7 @@ from graphgrad.compiler.cuda.pen import DEVICE_ARENAS, Piece, power_above
 from graphgrad.compiler.cuda.schedule import MOST_SUMS
 from graphgrad.compiler.cuda.vectors import SIDE
 from graphgrad.compiler.fuse import Kernel
+from graphgrad.compiler.longsums import LONG, is_long
 from graphgrad.compiler.text import LETTERS
 from graphgrad.graph import Node
 from graphgrad.shapes import Shape, size
@@ -107,7 +108,10 @@ class CudaSums(CudaNests):
         def add(depth: int, kind: str) -> None:
             self._summed(depth, sweep, lanes, (kept, over), names, kind)
 
-        starts = [self.start_of(n) for n in sweep.reduced]
+        each = lanes.length // (lanes.lanes * lanes.parts)
+        starts = [
+            "float64(0)" if each > LONG and is_long(n) else self.start_of(n) for n in sweep.reduced
+        ]
         places = [self._result(n, lanes) for n in sweep.reduced]
         shared = self.folded(sweep.reduced, names, starts, lanes, add, [p for p, _ in places])
         pieces = [self.piece(lanes.blocks, shared)]
