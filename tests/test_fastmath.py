@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 import numpy as np
@@ -97,3 +98,19 @@ def test_loops_become_vector_code_when_nothing_was_compiled_before(name, tmp_pat
     x = gg.var("x", shape=(6007,), dtype="float32")
     gg.compile([getattr(gg, name)(x)], [x])
     assert_loops_are_vectors(name)
+
+
+@pytest.mark.parametrize("width", [8, 10, 16, 24, 32])
+@pytest.mark.parametrize("name", ["erf", "tanh"])
+def test_narrow_layers_become_vector_code(name, width, tmp_path, monkeypatch):
+    """Short loops were unrolled, and the many lines that came of it were left as they were."""
+    monkeypatch.setenv("GRAPHGRAD_CACHE", str(tmp_path))
+    x, w = (gg.var(n, shape=s, dtype="float32") for n, s in (("x", (100, 2)), ("w", (2, width))))
+    b = gg.var("b", np.zeros(width, np.float32))
+    y = gg.sum(getattr(gg, name)(x @ w + b) @ np.ones((width, 3), np.float32))
+    f = gg.compile([y], [x, w])
+    code = "".join(f._runtime._epoch.inspect_llvm().values())
+    assert re.search("fdiv (contract )?<(8|16) x float>", code)
+    given = np.random.default_rng(0).normal(size=(100, 2)), np.ones((2, width))
+    expected = getattr(gg, name)(given[0] @ given[1]).sum() * 3
+    assert f(*(a.astype(np.float32) for a in given))[0] == pytest.approx(expected, rel=1e-4)

@@ -12,7 +12,7 @@ from graphgrad.compiler.fastmath import FAST
 from graphgrad.compiler.fuse import Kernel, is_literal
 from graphgrad.compiler.longsums import MANY, SHORT, block_terms, cut, is_long, is_summed_in_memory
 from graphgrad.compiler.pen import Pen
-from graphgrad.compiler.text import LETTERS, Loops, enclosed, index, level, target
+from graphgrad.compiler.text import LETTERS, ZERO, Loops, enclosed, index, level, target
 from graphgrad.compiler.views import View, contiguous
 from graphgrad.errors import CompileError
 from graphgrad.graph import Node
@@ -20,6 +20,8 @@ from graphgrad.shapes import size
 
 __all__ = ["Nests"]
 
+LANES, UNROLLED = 8, 32
+"""The shortest loop that is worth a vector, and the longest that LLVM may unroll instead."""
 _FUNCTION = re.compile(r"\b([a-z]\w*)\(")
 _LITERAL = re.compile(r"(?<![\w.])(\d+\.\d*(?:e[+-]?\d+)?)")
 
@@ -169,6 +171,9 @@ class Nests(Pen):
                     ends = self.blocks(1 + k, LETTERS[k], (low, high), rounds)
                     self.indent += 1
                     self._begin(cut_here, k, loops)
+                if 0 < k == depth - 1 and self._would_unroll(kernel, loops.sizes[k]):
+                    self.emit(1 + k, "# + 0, unknown to the compiler: vectors, not unrolled lines")
+                    ends += f" + addresses[{ZERO}]"
                 self.emit(1 + k, f"for {LETTERS[k]} in range({ends}):")
         for node in kernel.nodes:
             if node.primitive.kind != "map":
@@ -189,6 +194,15 @@ class Nests(Pen):
             for r in reductions:
                 if r.total and not r.adds and r.local_from == k:
                     self.emit(1 + k, f"{r.place}[{index(r.strides[:k])}] = {r.total}")
+
+    def _would_unroll(self, kernel: Kernel, length: int) -> bool:
+        """Return whether a loop is so short that LLVM unrolls it, and of functions so long that it
+        then finds no vectors in the lines.
+        """
+        nodes = [n for n in kernel.nodes if n.primitive.kind == "map"]
+        texts = [self.expression(n, ["x"] * len(n.inputs)) for n in nodes]
+        fast = any(f"{f}(" in t for t in texts for f in self.forms.values())
+        return fast and LANES <= length <= UNROLLED
 
     def _load(
         self, view: View, strides: Sequence[int], at: int, depth: int, overwritten: set[Node]

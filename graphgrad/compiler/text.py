@@ -12,7 +12,18 @@ from graphgrad.compiler.views import contiguous
 from graphgrad.graph import Node
 from graphgrad.shapes import Shape
 
-__all__ = ["ARENAS", "FLAG", "LETTERS", "RESERVED", "Loops", "enclosed", "index", "join", "level"]
+__all__ = [
+    "ARENAS",
+    "FLAG",
+    "LETTERS",
+    "RESERVED",
+    "ZERO",
+    "Loops",
+    "enclosed",
+    "index",
+    "join",
+    "level",
+]
 
 ARENAS = {
     dtypes.FLOAT64: "arena_float64",
@@ -28,7 +39,9 @@ FLAG = ROWS + 1
 ORDER = FLAG + 1
 """Where an order's table stands, or 0 when rows are listed; then what draws the rows of a batch,
 and the number of the first batch."""
-SLOTS = ORDER + 3
+ZERO = ORDER + 3
+"""Where a zero stands of which the compiler below does not know that it is one."""
+SLOTS = ZERO + 1
 """Where the inputs begin."""
 LETTERS = "ijklmnpq"
 _WORDS = (
