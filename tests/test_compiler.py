@@ -590,10 +590,10 @@ PROGRAM = textwrap.dedent(
 )
 
 
-def run(folder, **more):
+def run(folder, before="", **more):
     environment = {**os.environ, "GRAPHGRAD_CACHE": str(folder), **more}
     return subprocess.run(
-        [sys.executable, "-W", "default", "-c", PROGRAM],
+        [sys.executable, "-W", "default", "-c", before + PROGRAM],
         env=environment,
         capture_output=True,
         text=True,
@@ -641,6 +641,35 @@ def test_a_cache_that_cannot_be_written_is_told_and_done_without(tmp_path):
     done = run(blocked)
     assert done.stdout == "77.753005\n", done.stderr
     assert "compiling for this process only" in done.stderr
+
+
+FULL = """
+import errno, os, shutil
+from numba.core.caching import IndexDataCacheFile as Numba
+def full(function, path):
+    def or_not(*given):
+        if str(path(*given)).startswith(os.environ["GRAPHGRAD_CACHE"]):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return function(*given)
+    return or_not
+"""
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "shutil.disk_usage = lambda _: shutil._ntuple_diskusage(10, 9, 1)",
+        "os.replace = full(os.replace, lambda a, b: b)",
+        "Numba._save_data = full(Numba._save_data, lambda self, *_: self._cache_path)",
+        "Numba._save_index = full(Numba._save_index, lambda self, *_: self._cache_path)",
+    ],
+)
+def test_a_full_disk_is_told_once_and_done_without(fault, tmp_path):
+    done = run(tmp_path, FULL + fault)
+    assert done.stdout == "77.753005\n", done.stderr
+    assert done.stderr.count("compiling for this process only") == 1
+    after = run(tmp_path)
+    assert (after.stdout, after.stderr) == (done.stdout, "")
 
 
 def test_two_processes_compile_at_once(tmp_path):

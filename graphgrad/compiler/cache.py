@@ -8,9 +8,11 @@ modules live in a temporary one, for this process only.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import importlib.util
 import os
+import shutil
 import sys
 import tempfile
 import threading
@@ -22,9 +24,12 @@ from typing import Any
 
 from graphgrad.errors import CompileError
 
-__all__ = ["CacheWarning", "base", "folder", "load"]
+__all__ = ["CacheWarning", "base", "compile_now", "folder", "load"]
 
+ROOM = 16 << 20
+"""Bytes that must be free where modules are kept: one with its machine code takes up to some MB."""
 _lock = threading.Lock()
+_said: set[Path] = set()
 _temporary: list[tempfile.TemporaryDirectory[str]] = []
 
 
@@ -70,15 +75,24 @@ def load(text: str) -> ModuleType:
         path = _written(name, text)
         try:
             return _imported(name, path)
-        except Exception:
-            # Numba's own files beside ours may be damaged; without them it compiles anew, and
-            # what is still wrong then is a real error.
+        except Exception as problem:
+            # Numba's own files beside ours may be damaged, or the disk full; without them it
+            # compiles anew, and what is still wrong then is a real error.
             files = list(path.parent.rglob(f"{name}*.nb?"))
-            if not files:
+            if not files and not isinstance(problem, OSError):
                 raise
             for file in files:
                 file.unlink(missing_ok=True)
+            if isinstance(problem, OSError):
+                path = _aside(name, text, problem)
+                _forget_caches()
             return _imported(name, path)
+
+
+def compile_now(function: Any, signature: str) -> None:
+    """Compile a function of a generated module, also where its machine code cannot be kept."""
+    with _vectorizing(False), contextlib.suppress(OSError):  # it is compiled, and then it is saved
+        function.compile(signature)
 
 
 def name_of(text: str) -> str:
@@ -102,13 +116,13 @@ def _imported(name: str, path: Path) -> ModuleType:
 
 
 @contextlib.contextmanager
-def _vectorizing() -> Iterator[None]:
+def _vectorizing(wanted: bool = True) -> Iterator[None]:
     """Let LLVM pack straight-line code into vectors, which Numba leaves off by default."""
     import numba
 
     config: Any = numba.config
     before = config.SLP_VECTORIZE
-    config.SLP_VECTORIZE = 1
+    config.SLP_VECTORIZE = int(wanted)
     try:
         yield
     finally:
@@ -117,13 +131,35 @@ def _vectorizing() -> Iterator[None]:
 
 def _written(name: str, text: str) -> Path:
     try:
-        return _write(folder(), name, text)
+        place = folder()
+        path = _write(place, name, text)
+        if shutil.disk_usage(place).free < ROOM:
+            raise OSError(errno.ENOSPC, f"less than {ROOM >> 20} MB are free", str(place))
+        return path
     except (OSError, RuntimeError) as problem:
+        return _aside(name, text, problem)
+
+
+def _forget_caches() -> None:
+    """Let the functions that are loaded already keep nothing on disk from now on."""
+    from numba.core.caching import NullCache
+
+    for name, module in list(sys.modules.items()):
+        if name.startswith("gg_"):
+            for function in vars(module).values():
+                if hasattr(function, "_cache"):
+                    function._cache = NullCache()
+
+
+def _aside(name: str, text: str, problem: Exception) -> Path:
+    """Return a module's file in a temporary folder, and say why, once for each cache."""
+    if base() not in _said:
+        _said.add(base())
         warnings.warn(
             f"compile cache {problem}: compiling for this process only; set GRAPHGRAD_CACHE to a "
             f"folder that can be written",
             CacheWarning,
-            stacklevel=4,
+            stacklevel=6,
         )
     try:
         if not _temporary:

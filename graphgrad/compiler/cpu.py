@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from graphgrad.compiler.blas import address, one_thread
-from graphgrad.compiler.cache import load, name_of
+from graphgrad.compiler.cache import compile_now, load, name_of
 from graphgrad.compiler.fastmath import FAST
 from graphgrad.compiler.feeding import Feed
 from graphgrad.compiler.fuse import Fused, fuse
@@ -199,7 +199,7 @@ def _compile_fast(helpers: Any, source: str) -> None:
     """
     for name in FAST.values():
         if f"{name}(" in source:
-            getattr(helpers, name).compile("float32(float32)")
+            compile_now(getattr(helpers, name), "float32(float32)")
 
 
 def _aligned(count: int, dtype: Any) -> Any:
