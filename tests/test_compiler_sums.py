@@ -98,6 +98,7 @@ FORMS = [
     (transposed, (1_000_000, 3)),
     (transposed, (20_000, 100)),
     (narrow_rows, (1_000_000, 3)),
+    (narrow_rows, (400_000, 8)),
     (narrow_rows, (100_000, 20)),
     (gradients, (1_000_000, 2)),
     (gradients, (300_000, 10)),

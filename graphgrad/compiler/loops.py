@@ -171,7 +171,9 @@ class Nests(Pen):
                     ends = self.blocks(1 + k, LETTERS[k], (low, high), rounds)
                     self.indent += 1
                     self._begin(cut_here, k, loops)
-                if 0 < k == depth - 1 and self._would_unroll(kernel, loops.sizes[k]):
+                # where all goes into one sum, vectors run along the loop around unrolled lines
+                several = bool(stored) or any(r.local_from for r in reductions)
+                if 0 < k == depth - 1 and several and self._would_unroll(kernel, loops.sizes[k]):
                     self.emit(1 + k, "# + 0, unknown to the compiler: vectors, not unrolled lines")
                     ends += f" + addresses[{ZERO}]"
                 self.emit(1 + k, f"for {LETTERS[k]} in range({ends}):")
