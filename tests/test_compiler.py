@@ -647,10 +647,10 @@ FULL = """
 import errno, os, shutil
 from numba.core.caching import IndexDataCacheFile as Numba
 def full(function, path):
-    def or_not(*given):
+    def or_not(*given, **more):
         if str(path(*given)).startswith(os.environ["GRAPHGRAD_CACHE"]):
             raise OSError(errno.ENOSPC, "No space left on device")
-        return function(*given)
+        return function(*given, **more)
     return or_not
 """
 
@@ -670,6 +670,32 @@ def test_a_full_disk_is_told_once_and_done_without(fault, tmp_path):
     assert done.stderr.count("compiling for this process only") == 1
     after = run(tmp_path)
     assert (after.stdout, after.stderr) == (done.stdout, "")
+
+
+READ_ONLY = """
+from numba.core.caching import _CacheLocator as Locator
+Locator.ensure_cache_path = full(Locator.ensure_cache_path, lambda self: self.get_cache_path())
+os.unlink = full(os.unlink, lambda path: path)
+"""
+
+
+def test_a_cache_filled_by_somebody_else_that_cannot_be_written(tmp_path):
+    want = run(tmp_path).stdout
+    before = sorted(tmp_path.rglob("*"))
+    done = run(tmp_path, FULL + READ_ONLY, XDG_CACHE_HOME=str(tmp_path / "numba"))
+    assert done.stdout == want, done.stderr
+    assert done.stderr.count("compiling for this process only") == 1
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_byte_code_cut_short_by_a_full_disk_is_not_believed(tmp_path):
+    want = run(tmp_path, PYTHONDONTWRITEBYTECODE="").stdout
+    halves = list(tmp_path.rglob("gg_*.pyc"))
+    assert halves
+    for file in halves:
+        file.write_bytes(file.read_bytes()[:300])
+    again = run(tmp_path)
+    assert (again.stdout, again.stderr) == (want, "")
 
 
 def test_two_processes_compile_at_once(tmp_path):

@@ -76,14 +76,18 @@ def load(text: str) -> ModuleType:
         try:
             return _imported(name, path)
         except Exception as problem:
-            # Numba's own files beside ours may be damaged, or the disk full; without them it
-            # compiles anew, and what is still wrong then is a real error.
-            files = list(path.parent.rglob(f"{name}*.nb?"))
-            if not files and not isinstance(problem, OSError):
+            # Numba's or Python's own files beside ours may be damaged, or the disk full; without
+            # them it compiles anew, and what is still wrong then is a real error.
+            unkept = isinstance(problem, OSError) or "no locator available" in str(problem)
+            files = [f for kind in ("nb?", "pyc") for f in path.parent.rglob(f"{name}*.{kind}")]
+            if not files and not unkept:
                 raise
-            for file in files:
-                file.unlink(missing_ok=True)
-            if isinstance(problem, OSError):
+            try:
+                for file in files:
+                    file.unlink(missing_ok=True)
+            except OSError:
+                unkept = True
+            if unkept:
                 path = _aside(name, text, problem)
                 _forget_caches()
             return _imported(name, path)

@@ -176,7 +176,7 @@ def draw(order, epoch, stop):
         order[{DONE}] = begin + count
 
 
-@njit(cache=True)
+@njit("void(int64[::1], int64)", cache=True)
 def pick(order, step):
     """Write the rows of a batch into an order's room."""
     rows, batch, per_epoch = order[{ROWS}], order[{BATCH}], order[{PER_EPOCH}]
