@@ -98,12 +98,14 @@ class Executor(Batched, Inspected):
                 if len(arrays) == len(self._ends) and (count := other_count(self.inputs, arrays)):
                     return self._with_rows(count, arrays, check_finite)
                 values = self._checked(arrays)
-            self._upload()
+            if self._seen != current_epoch():  # mostly not: small graphs take microseconds
+                self._upload()
             before = {v: self.fetch(v) for v in self._updates} if check_finite else {}
             try:
                 results = self._runtime.run(values)
             finally:
-                self._updated()
+                if not self._lent:
+                    self._updated()
             if check_finite:
                 new = [self.fetch(v) for v in self._updates]
                 bad = [n for n, value in zip([*self._outputs, *self._updates.values()],
